@@ -1,0 +1,5 @@
+//! decnet plans and runs fleets of decoy hosts ("deckies") on a network.
+//!
+//! The binary is a thin shell over this library. ARCHITECTURE.md draws the whole; each module's
+//! first lines say what lives there and what must not.
+

@@ -1,0 +1,3 @@
+//! The decnet binary.
+
+fn main() {}
