@@ -359,6 +359,8 @@ pub struct AuthRequest {
     pub(crate) principal: Option<AuthPrincipal>,
     #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     pub rejection_count: usize,
+    /// decnet: the first "none" request was answered without counting it.
+    pub(crate) none_was_free: bool,
 }
 
 #[doc(hidden)]
@@ -395,6 +397,7 @@ impl AuthRequest {
             current: None,
             principal: None,
             rejection_count: 0,
+            none_was_free: false,
         }
     }
 
@@ -415,6 +418,7 @@ impl AuthRequest {
             current,
             principal: None,
             rejection_count: 0,
+            none_was_free: false,
         }
     }
 

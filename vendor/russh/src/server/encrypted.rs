@@ -105,7 +105,21 @@ impl Session {
                 }
                 Ok(())
             }
+            // decnet: a client may ask for the service again before each attempt (paramiko does);
+            // OpenSSH accepts it every time.
+            (EncryptedState::WaitingAuthRequest(_), Some((&msg::SERVICE_REQUEST, mut r))) => {
+                let request = map_err!(String::decode(&mut r))?;
+                map_err!(ensure_end(&r))?;
+                if request == "ssh-userauth" {
+                    push_packet!(enc.write, {
+                        enc.write.push(msg::SERVICE_ACCEPT);
+                        map_err!("ssh-userauth".encode(&mut enc.write))?;
+                    });
+                }
+                Ok(())
+            }
             (EncryptedState::WaitingAuthRequest(_), Some((&msg::USERAUTH_REQUEST, mut r))) => {
+                let before = enc.write.len();
                 enc.server_read_auth_request(
                     rejection_wait_until,
                     initial_none_rejection_wait_until,
@@ -115,6 +129,10 @@ impl Session {
                     &mut self.common.auth_user,
                 )
                 .await?;
+                if enc.auth_exhausted(self.common.config.max_auth_attempts, before) {
+                    self.common.disconnect(Disconnect::ProtocolError, TOO_MANY_FAILURES, "")?;
+                    return Ok(());
+                }
                 self.common.auth_attempts += 1;
                 if let EncryptedState::InitCompression = enc.state {
                     if enc.client_compression.is_deferred() {
@@ -128,6 +146,7 @@ impl Session {
                 EncryptedState::WaitingAuthRequest(auth),
                 Some((&msg::USERAUTH_INFO_RESPONSE, mut r)),
             ) => {
+                let before = enc.write.len();
                 let resp = read_userauth_info_response(
                     rejection_wait_until,
                     handler,
@@ -137,6 +156,13 @@ impl Session {
                     &mut r,
                 )
                 .await?;
+                if enc.auth_exhausted(self.common.config.max_auth_attempts, before) {
+                    self.common.disconnect(Disconnect::ProtocolError, TOO_MANY_FAILURES, "")?;
+                    return Ok(());
+                }
+                let Some(enc) = self.common.encrypted.as_mut() else {
+                    return Err(Error::Inconsistent.into());
+                };
                 if resp {
                     enc.state = EncryptedState::InitCompression;
                     if enc.client_compression.is_deferred() {
@@ -911,7 +937,21 @@ fn server_accept_service(
     Ok(AuthRequest::server(methods))
 }
 
+/// decnet: what OpenSSH says instead of rejecting the last attempt it allows.
+const TOO_MANY_FAILURES: &str = "Too many authentication failures";
+
 impl Encrypted {
+    /// decnet: after the last failure allowed, takes back the rejection just written (everything from
+    /// `before` on): OpenSSH disconnects in its place.
+    fn auth_exhausted(&mut self, max: usize, before: usize) -> bool {
+        let exhausted = max > 0
+            && matches!(&self.state, EncryptedState::WaitingAuthRequest(a) if a.rejection_count >= max);
+        if exhausted {
+            self.write.truncate(before);
+        }
+        exhausted
+    }
+
     /// Returns false iff the request was rejected.
     async fn server_read_auth_request<H: Handler + Send>(
         &mut self,
@@ -923,7 +963,9 @@ impl Encrypted {
         auth_user: &mut String,
     ) -> Result<(), H::Error> {
         // https://tools.ietf.org/html/rfc4252#section-5
-        let user = map_err!(String::decode(r))?;
+        // decnet: names and passwords are any bytes; what is no UTF-8 is replaced, not refused.
+        let user = map_err!(Vec::<u8>::decode(r))?;
+        let user = String::from_utf8_lossy(&user).into_owned();
         let service_name = map_err!(String::decode(r))?;
         let method = map_err!(String::decode(r))?;
         debug!("name: {user:?} {service_name:?} {method:?}",);
@@ -952,7 +994,8 @@ impl Encrypted {
                 auth_user.clear();
                 auth_user.push_str(&user);
                 let change = map_err!(u8::decode(r))? != 0;
-                let password = map_err!(String::decode(r))?;
+                let password = map_err!(Vec::<u8>::decode(r))?;
+                let password = String::from_utf8_lossy(&password).into_owned();
                 if change {
                     let _new_password = map_err!(String::decode(r))?;
                 }
@@ -988,13 +1031,15 @@ impl Encrypted {
                     reject_auth_request(until, &mut self.write, auth_request).await?;
                 }
                 Ok(())
-            } else if method == "publickey" {
+            // decnet: OpenSSH's variant that names the host key too.
+            } else if method == "publickey" || method == "publickey-hostbound-v00@openssh.com" {
                 self.server_read_auth_request_pk(
                     until,
                     handler,
                     original_packet,
                     auth_user,
                     &user,
+                    method != "publickey",
                     r,
                 )
                 .await
@@ -1030,7 +1075,13 @@ impl Encrypted {
                     } else {
                         auth_request.methods.remove(MethodKind::None);
                     }
+                    // decnet: the first "none" of a connection is free, as with OpenSSH.
+                    let free = auth_request.rejection_count == 0 && !auth_request.none_was_free;
+                    auth_request.none_was_free = true;
                     reject_auth_request(until, &mut self.write, auth_request).await?;
+                    if free {
+                        auth_request.rejection_count = 0;
+                    }
                 }
                 Ok(())
             } else if method == "keyboard-interactive" {
@@ -1086,6 +1137,7 @@ impl Encrypted {
         original_packet: &[u8],
         auth_user: &mut String,
         user: &str,
+        hostbound: bool,
         r: &mut &[u8],
     ) -> Result<(), H::Error> {
         let auth_request = if let EncryptedState::WaitingAuthRequest(ref mut a) = self.state {
@@ -1098,6 +1150,9 @@ impl Encrypted {
 
         let pubkey_algo = map_err!(String::decode(r))?;
         let pubkey_key = map_err!(Bytes::decode(r))?;
+        if hostbound {
+            let _host_key = map_err!(Bytes::decode(r))?;
+        }
         let key_or_cert = PublicKeyOrCertificate::decode(&pubkey_algo, &pubkey_key);
 
         // Parse the public key or certificate

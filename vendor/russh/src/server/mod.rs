@@ -99,6 +99,8 @@ pub struct Config {
     pub keepalive_max: usize,
     /// If active, invoke `set_nodelay(true)` on client sockets; disabled by default (i.e. Nagle's algorithm is active).
     pub nodelay: bool,
+    /// decnet: names and values of the EXT_INFO message (RFC 8308).
+    pub extensions: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Config {
@@ -126,6 +128,7 @@ impl Default for Config {
             keepalive_interval: None,
             keepalive_max: 3,
             nodelay: false,
+            extensions: Vec::new(),
         }
     }
 }

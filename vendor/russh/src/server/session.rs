@@ -1536,19 +1536,13 @@ impl Session {
 
             push_packet!(enc.write, {
                 msg::EXT_INFO.encode(&mut enc.write)?;
-                1u32.encode(&mut enc.write)?;
-                "server-sig-algs".encode(&mut enc.write)?;
-
-                NameList(
-                    self.common
-                        .config
-                        .preferred
-                        .key
-                        .iter()
-                        .map(|x| x.to_string())
-                        .collect(),
-                )
-                .encode(&mut enc.write)?;
+                // decnet: the extensions are the configuration's.
+                let extensions = &self.common.config.extensions;
+                (extensions.len() as u32).encode(&mut enc.write)?;
+                for (name, value) in extensions {
+                    name.encode(&mut enc.write)?;
+                    value.encode(&mut enc.write)?;
+                }
             });
         }
         Ok(())
