@@ -3,3 +3,4 @@
 //! The binary is a thin shell over this library. ARCHITECTURE.md draws the whole; each module's
 //! first lines say what lives there and what must not.
 
+pub mod model;
