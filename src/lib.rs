@@ -3,4 +3,5 @@
 //! The binary is a thin shell over this library. ARCHITECTURE.md draws the whole; each module's
 //! first lines say what lives there and what must not.
 
+pub mod catalog;
 pub mod model;
