@@ -4,4 +4,5 @@
 //! first lines say what lives there and what must not.
 
 pub mod catalog;
+pub mod fleetfile;
 pub mod model;
