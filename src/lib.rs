@@ -4,5 +4,6 @@
 //! first lines say what lives there and what must not.
 
 pub mod catalog;
+pub mod fleet;
 pub mod fleetfile;
 pub mod model;
