@@ -7,3 +7,4 @@ pub mod catalog;
 pub mod fleet;
 pub mod fleetfile;
 pub mod model;
+pub mod store;
