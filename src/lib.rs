@@ -6,5 +6,6 @@
 pub mod catalog;
 pub mod fleet;
 pub mod fleetfile;
+pub mod host;
 pub mod model;
 pub mod store;

@@ -1,0 +1,17 @@
+//! Packet rules by nf_tables: what deckies may send, and how their packets look.
+//!
+//! Written straight to the kernel over netlink; only the expressions that the rules here need.
+
+mod batch;
+mod disguise;
+mod expr;
+mod fence;
+mod message;
+mod parent;
+mod phrases;
+mod socket;
+
+pub use disguise::Os;
+pub use fence::{Fence, Numbering, read_drops};
+pub use parent::{Entry, ParentTable};
+pub use socket::NftError;
