@@ -4,6 +4,7 @@
 //! first lines say what lives there and what must not.
 
 pub mod catalog;
+pub mod decoy;
 pub mod event;
 pub mod fleet;
 pub mod fleetfile;

@@ -1,0 +1,42 @@
+//! The decoys: one file or folder per protocol, and the worker that serves all services of one decky.
+//!
+//! Attackers talk to this code. Every length, count, depth and time is bounded; nothing here panics,
+//! dials out, executes, decompresses or trusts a byte. A worker has no sockets but those it was given.
+
+pub mod session;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod worker;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::model::{Persona, Settings};
+
+pub use session::Session;
+
+/// The future of one served connection.
+pub type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One emulated service of one decky.
+///
+/// Built once per worker, before the sandbox closes; `serve` runs once per connection, on a
+/// current-thread runtime, inside the worker's limits: it may simply return when the peer is done,
+/// misbehaves, or a read fails.
+pub trait Decoy: Send + Sync {
+    /// Talks to one client until it is done.
+    fn serve(self: Arc<Self>, session: Session) -> Served;
+}
+
+/// Makes a decoy from who it plays and the service's settings.
+///
+/// Settings were checked against the catalogue when the fleet was planned; a value that still does
+/// not fit (a row of another tool) falls back to its default.
+pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
+
+/// The decoy for a service slug; none when there is no emulation yet.
+pub fn registry(slug: &str) -> Option<Build> {
+    let _ = slug;
+    None
+}

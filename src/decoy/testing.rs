@@ -1,0 +1,97 @@
+//! A session without a socket, for the unit tests of the decoys.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::session::{Counted, Counters, Recorder, Session, Sink, SparePool};
+use super::{Build, Decoy};
+use crate::event::Event;
+use crate::model::{Persona, Seed, Settings};
+
+/// Keeps what was recorded.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<Vec<Event>>);
+
+impl Sink for Kept {
+    fn emit(&self, event: Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+}
+
+impl Kept {
+    /// Everything so far.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A Debian 12 host with a fixed seed and these services.
+pub(crate) fn persona(services: &[&str]) -> Persona {
+    Persona {
+        hostname: "files02".into(),
+        ip: [127, 77, 0, 10].into(),
+        mac: crate::model::Mac([0x52, 0x54, 0, 1, 2, 3]),
+        gateway: None,
+        distro: "debian".into(),
+        nmap_os: "linux".into(),
+        archetype: None,
+        seed: Seed::new([3; 32]),
+        services: services.iter().map(|s| ((*s).to_owned(), Settings::new())).collect(),
+        born: 1_750_000_000,
+    }
+}
+
+/// The client's end of a served in-memory connection, and what was recorded on it.
+pub(crate) struct Client {
+    /// Write requests here, read answers.
+    pub(crate) stream: DuplexStream,
+    /// What the decoy recorded.
+    pub(crate) kept: Arc<Kept>,
+}
+
+/// Serves one in-memory connection of the decoy that `build` makes. Needs a running tokio runtime.
+pub(crate) fn connect(build: Build, persona: &Persona, settings: &Settings) -> Client {
+    serve(build(persona, settings))
+}
+
+/// Serves one in-memory connection of `decoy`.
+pub(crate) fn serve(decoy: Arc<dyn Decoy>) -> Client {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let kept = Arc::new(Kept::default());
+    let source = ([127, 0, 0, 1], 40_000).into();
+    let destination = ([127, 77, 0, 10], 1).into();
+    let record = Recorder::new(kept.clone(), "test", source, destination, "00000000000000aa");
+    let session = Session {
+        stream: Counted::new(Box::new(theirs), Arc::new(Counters::default()), 1 << 20),
+        record,
+        source,
+        destination,
+        idle: Duration::from_secs(2),
+        spare: Arc::new(SparePool::default()),
+    };
+    tokio::spawn(decoy.serve(session));
+    Client { stream: ours, kept }
+}
+
+impl Client {
+    /// Sends all of it.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// Reads until `end` appears or the stream ends; panics after two seconds.
+    pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut got = Vec::new();
+        let work = async {
+            let mut byte = [0u8; 1];
+            while !got.ends_with(end) && self.stream.read(&mut byte).await.unwrap() == 1 {
+                got.push(byte[0]);
+            }
+        };
+        let done = tokio::time::timeout(Duration::from_secs(2), work).await.is_ok();
+        assert!(done, "no {:?} in {:?}", String::from_utf8_lossy(end), String::from_utf8_lossy(&got));
+        got
+    }
+}
