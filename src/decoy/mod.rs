@@ -3,9 +3,14 @@
 //! Attackers talk to this code. Every length, count, depth and time is bounded; nothing here panics,
 //! dials out, executes, decompresses or trusts a byte. A worker has no sockets but those it was given.
 
+pub mod ftp;
+pub mod http;
 pub mod session;
+pub mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
+mod uptime;
+pub mod vfs;
 pub mod worker;
 
 use std::future::Future;
@@ -37,6 +42,9 @@ pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
 
 /// The decoy for a service slug; none when there is no emulation yet.
 pub fn registry(slug: &str) -> Option<Build> {
-    let _ = slug;
-    None
+    Some(match slug {
+        "ftp" => ftp::build,
+        "http" => http::build,
+        _ => return None,
+    })
 }

@@ -1,0 +1,159 @@
+//! An answer before a family of servers gives it its shape.
+
+use std::sync::Arc;
+
+/// The body of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// The server's own page for the status.
+    Page,
+    /// These bytes.
+    Bytes(Arc<[u8]>),
+}
+
+/// Validators of a static file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Modified, seconds since 1970.
+    pub(super) modified: i64,
+    /// Entity tag with its quotes.
+    pub(super) etag: String,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(super) struct Response {
+    /// Status code.
+    pub(super) status: u16,
+    /// `Content-Type`.
+    pub(super) kind: Option<String>,
+    /// Body.
+    pub(super) body: Body,
+    /// Validators of a static file.
+    pub(super) stamp: Option<Stamp>,
+    /// `Content-Range`.
+    pub(super) range: Option<String>,
+    /// `Allow`.
+    pub(super) allow: Option<String>,
+    /// `Location`.
+    pub(super) location: Option<String>,
+    /// Further headers in order.
+    pub(super) headers: Vec<(String, String)>,
+    /// Made by an application: no validators, chunks where the server would send chunks.
+    pub(super) dynamic: bool,
+    /// One line a server's page adds for this case.
+    pub(super) detail: Option<String>,
+    /// The connection ends after it, and the answer says so.
+    pub(super) close: bool,
+    /// Apache has begun to read the body and no longer counts its page.
+    pub(super) uncounted: bool,
+    /// The connection ends after it without a word.
+    pub(super) hang_up: bool,
+}
+
+impl Response {
+    /// The server's own page for `status`.
+    pub(super) fn page(status: u16) -> Self {
+        Self {
+            status,
+            kind: None,
+            body: Body::Page,
+            stamp: None,
+            range: None,
+            allow: None,
+            location: None,
+            headers: Vec::new(),
+            dynamic: false,
+            detail: None,
+            close: false,
+            uncounted: false,
+            hang_up: false,
+        }
+    }
+
+    /// An answer of an application.
+    pub(super) fn app(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
+        let bytes: Vec<u8> = body.into();
+        Self {
+            kind: Some(kind.to_owned()),
+            body: Body::Bytes(bytes.into()),
+            dynamic: true,
+            ..Self::page(status)
+        }
+    }
+
+    /// A redirect by an application, with an empty body.
+    pub(super) fn redirect(status: u16, location: impl Into<String>, kind: &str) -> Self {
+        Self { location: Some(location.into()), ..Self::app(status, kind, Vec::new()) }
+    }
+
+    /// Adds a header.
+    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Says that the connection ends.
+    pub(super) fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// Adds the line that explains the case.
+    pub(super) fn detail(mut self, text: impl Into<String>) -> Self {
+        self.detail = Some(text.into());
+        self
+    }
+
+    /// Names what is allowed.
+    pub(super) fn allowing(mut self, methods: &str) -> Self {
+        self.allow = Some(methods.to_owned());
+        self
+    }
+}
+
+/// Text that may stand between tags.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// An IMF-fixdate (RFC 9110 §5.6.7).
+pub(super) fn http_date(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Reads an IMF-fixdate.
+pub(super) fn parse_date(text: &str) -> Option<i64> {
+    let text = text.strip_suffix(" GMT")?;
+    let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", text).ok()?;
+    jiff::tz::TimeZone::UTC.to_timestamp(time).ok().map(jiff::Timestamp::as_second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_round_trip() {
+        let text = "Mon, 23 Nov 2026 16:14:27 GMT";
+        assert_eq!(http_date(parse_date(text).unwrap()), text);
+        assert_eq!(parse_date("Mon, 23 Nov 2026"), None);
+        assert_eq!(parse_date(""), None);
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape("<a href=\"&\">"), "&lt;a href=&quot;&amp;&quot;&gt;");
+    }
+}
