@@ -3,10 +3,13 @@
 //! Attackers talk to this code. Every length, count, depth and time is bounded; nothing here panics,
 //! dials out, executes, decompresses or trusts a byte. A worker has no sockets but those it was given.
 
+mod accounts;
 pub mod ftp;
 pub mod http;
 pub mod session;
 pub mod shell;
+pub mod ssh;
+pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
 mod uptime;
@@ -45,6 +48,8 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "ftp" => ftp::build,
         "http" => http::build,
+        "ssh" => ssh::build,
+        "telnet" => telnet::build,
         _ => return None,
     })
 }
