@@ -6,6 +6,8 @@
 mod accounts;
 pub mod ftp;
 pub mod http;
+pub mod mysql;
+pub mod redis;
 pub mod session;
 pub mod shell;
 pub mod ssh;
@@ -48,8 +50,39 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "ftp" => ftp::build,
         "http" => http::build,
+        "mysql" => mysql::build,
+        "redis" => redis::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_and_the_registry_agree() {
+        for service in crate::catalog::services() {
+            assert_eq!(service.emulated, registry(service.slug).is_some(), "{}", service.slug);
+        }
+    }
+
+    #[test]
+    fn every_decoy_is_built_from_odd_settings_too() {
+        let odd: Settings = [("port", 7.into()), ("version", serde_json::Value::Null), ("user", true.into())]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect();
+        for service in crate::catalog::services() {
+            if let Some(build) = registry(service.slug) {
+                let mut persona = testing::persona(&[service.slug]);
+                for distro in crate::catalog::distros().iter().map(|d| d.slug).chain(["", "beos"]) {
+                    persona.distro = distro.to_owned();
+                    drop(build(&persona, &odd));
+                }
+            }
+        }
+    }
 }
