@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod decoy;
+pub mod engine;
 pub mod event;
 pub mod fleet;
 pub mod fleetfile;

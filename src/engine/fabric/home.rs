@@ -1,0 +1,131 @@
+//! Where a decky lives on the LAN: its namespace, and what was claimed in it.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, mpsc};
+
+use super::Claim;
+use super::workshop::Job;
+use crate::catalog;
+use crate::engine::{EngineError, ErrorKind};
+use crate::host::net::Namespace;
+use crate::model::{Decky, Driver, Mac, Transport};
+
+/// Everything that a namespace and its link are made from. Another site means another namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// macvlan or ipvlan.
+    pub driver: Driver,
+    /// Name of the parent when it was looked up.
+    pub interface: String,
+    /// Number of the parent in the engine's namespace.
+    pub parent: u32,
+    /// Hardware address; with ipvlan the parent's is used instead.
+    pub mac: Mac,
+    /// Address.
+    pub ip: Ipv4Addr,
+    /// Bits of its network.
+    pub prefix: u8,
+    /// Next hop to everywhere else.
+    pub gateway: Option<Ipv4Addr>,
+    /// OS family slug.
+    pub family: String,
+    /// UDP ports that it may send from.
+    pub udp: Vec<u16>,
+}
+
+impl Site {
+    /// What `claim` comes to on the link with the number `parent`.
+    pub(super) fn new(claim: &Claim<'_>, parent: u32) -> Result<Self, EngineError> {
+        let Claim { decky, mac, network } = *claim;
+        let subnet = network.subnet;
+        let edge = subnet.prefix() < 31 && (decky.ip == subnet.network() || decky.ip == subnet.broadcast());
+        if !subnet.contains(decky.ip) || edge {
+            return Err(EngineError::new(
+                ErrorKind::Environment,
+                format!("{} is no host address of the fleet's network {subnet}", decky.ip),
+            )
+            .remedy("give it another `ip`, or the fleet another `net` in [general]"));
+        }
+        Ok(Self {
+            driver: network.driver,
+            interface: network.interface.clone(),
+            parent,
+            mac,
+            ip: decky.ip,
+            prefix: subnet.prefix(),
+            gateway: network.gateway,
+            family: decky.nmap_os.clone(),
+            udp: served(decky, network.port_offset),
+        })
+    }
+}
+
+/// The UDP ports of its services, ascending.
+fn served(decky: &Decky, offset: u16) -> Vec<u16> {
+    let ports = decky.services.iter().flat_map(|slug| catalog::bound_ports(slug));
+    let udp: BTreeSet<u16> = ports
+        .filter(|port| port.transport == Transport::Udp)
+        .filter_map(|port| port.number.checked_add(offset))
+        .collect();
+    udp.into_iter().collect()
+}
+
+/// A place on the LAN. Dropping it takes link and namespace away as soon as the last socket in it is closed.
+#[derive(Debug)]
+pub struct Home {
+    pub(super) namespace: Namespace,
+    pub(super) site: Site,
+    pub(super) jobs: mpsc::Sender<Job>,
+    /// Counted: how many homes there are.
+    pub(super) _one: Arc<()>,
+}
+
+impl Home {
+    /// What was claimed.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let site = self.site.clone();
+        // Without the set-up thread there are no rules left to take back.
+        let _ = self.jobs.send(Box::new(move |shop| shop.rules.dismiss(&site)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Decky, Network};
+
+    #[test]
+    fn a_site_lies_inside_the_network() {
+        let mut decky: Decky = serde_json::from_value(serde_json::json!({
+            "name": "a", "ip": "10.0.0.9", "services": ["ssh"], "distro": "debian", "base_image": "x",
+            "hostname": "h", "nmap_os": "bsd",
+        }))
+        .unwrap();
+        let network: Network = serde_json::from_value(serde_json::json!({
+            "driver": "macvlan", "interface": "eth0", "subnet": "10.0.0.0/24", "gateway": "10.0.0.1",
+        }))
+        .unwrap();
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let site = |decky: &Decky| Site::new(&Claim { decky, mac, network: &network }, 4);
+        let good = site(&decky).unwrap();
+        assert_eq!((good.parent, good.prefix, good.family.as_str()), (4, 24, "bsd"));
+        for ip in ["10.0.1.9", "10.0.0.0", "10.0.0.255"] {
+            decky.ip = ip.parse().unwrap();
+            let error = site(&decky).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Environment);
+            assert!(error.to_string().contains("10.0.0.0/24"), "{error}");
+        }
+    }
+}
