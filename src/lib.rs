@@ -3,6 +3,7 @@
 //! The binary is a thin shell over this library. ARCHITECTURE.md draws the whole; each module's
 //! first lines say what lives there and what must not.
 
+pub mod apply;
 pub mod catalog;
 pub mod decoy;
 pub mod engine;
