@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod catalog;
+pub mod cli;
 pub mod decoy;
 pub mod engine;
 pub mod event;
@@ -13,3 +14,4 @@ pub mod fleetfile;
 pub mod host;
 pub mod model;
 pub mod store;
+pub mod ui;

@@ -1,3 +1,7 @@
-//! The decnet binary.
+//! The decnet binary: hands the command line to the library and returns its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    decnet::cli::main(std::env::args_os())
+}

@@ -1,0 +1,1 @@
+$env:COMPLETE = "powershell"; decnet | Out-String | Invoke-Expression; Remove-Item Env:\COMPLETE

@@ -1,0 +1,1 @@
+eval (E:COMPLETE=elvish decnet | slurp)
