@@ -17,7 +17,7 @@ pub use archetypes::{Archetype, archetype, archetypes};
 pub use distros::{Distro, HostnameStyle, distro, distros};
 pub use nearest::nearest;
 pub use os::{OsFamily, os_families, os_family};
-pub use services::{Port, Service, bound_ports, service, services};
+pub use services::{Port, Service, ports_of, service, services};
 pub use setting::{Setting, SettingKind};
 pub(crate) use setting::{parse_bool, parse_int};
 

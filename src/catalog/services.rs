@@ -1,5 +1,7 @@
 //! The 29 services, their ports and settings (facts: upstream §3.3).
 
+use std::net::Ipv4Addr;
+
 use super::setting::Setting;
 use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY};
 use crate::model::Transport;
@@ -11,8 +13,10 @@ pub struct Port {
     pub number: u16,
     /// tcp or udp.
     pub transport: Transport,
-    /// Whether the emulation listens there; otherwise DECNET only declares it.
-    pub bound: bool,
+    /// Whether it is left to another service of the decky that has the same port as its own.
+    pub yields: bool,
+    /// Multicast group that is joined on it.
+    pub group: Option<Ipv4Addr>,
 }
 
 /// A service: one decoy protocol.
@@ -22,7 +26,7 @@ pub struct Service {
     pub slug: &'static str,
     /// What people call it.
     pub title: &'static str,
-    /// Where it listens, and what DECNET declares beside that.
+    /// Where it listens.
     pub ports: &'static [Port],
     /// What its subsection may say.
     pub settings: &'static [Setting],
@@ -30,8 +34,9 @@ pub struct Service {
     pub emulated: bool,
     /// Whether it runs once per fleet instead of once per decky.
     pub singleton: bool,
-    /// Further listeners its worker gets for second connections, as it can open none itself.
-    pub spare: usize,
+    /// Further sockets its worker gets for second connections (TCP) or transfers (UDP), as it can open
+    /// none itself.
+    pub spare: Option<(Transport, usize)>,
 }
 
 impl Service {
@@ -46,7 +51,7 @@ impl Service {
         ports: &'static [Port],
         settings: &'static [Setting],
     ) -> Self {
-        Self { slug, title, ports, settings, emulated: false, singleton: false, spare: 0 }
+        Self { slug, title, ports, settings, emulated: false, singleton: false, spare: None }
     }
 
     const fn emulated(self) -> Self {
@@ -54,48 +59,62 @@ impl Service {
     }
 }
 
+const fn port(number: u16, transport: Transport) -> Port {
+    Port { number, transport, yields: false, group: None }
+}
+
 const fn tcp(number: u16) -> Port {
-    Port { number, transport: Transport::Tcp, bound: true }
+    port(number, Transport::Tcp)
 }
 
 const fn udp(number: u16) -> Port {
-    Port { number, transport: Transport::Udp, bound: true }
+    port(number, Transport::Udp)
 }
 
-/// Declared by DECNET, bound by nothing.
-const fn declared(port: Port) -> Port {
-    Port { bound: false, ..port }
+/// Left to another service of the decky that has it as its own.
+const fn twin(port: Port) -> Port {
+    Port { yields: true, ..port }
+}
+
+const fn group(number: u16, address: [u8; 4]) -> Port {
+    let [a, b, c, d] = address;
+    Port { group: Some(Ipv4Addr::new(a, b, c, d)), ..udp(number) }
 }
 
 static SERVICES: [Service; 29] = [
-    Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), udp(161), tcp(80)], &[]),
+    Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[]),
     Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS),
-    Service::new("docker_api", "Docker Engine API", &[tcp(2375), declared(tcp(2376))], &[]),
+    Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], &[]),
     Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
-    Service { spare: 4, ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
-    Service::new("http", "HTTP", &[tcp(80), declared(tcp(443))], HTTP).emulated(),
-    Service::new("https", "HTTPS", &[tcp(443), declared(udp(443))], HTTPS),
-    Service::new("imap", "IMAP", &[tcp(143), declared(tcp(993))], MAILBOX),
-    Service::new("k8s", "Kubernetes API", &[tcp(6443), declared(tcp(8080))], &[]),
-    Service::new("ldap", "LDAP", &[tcp(389), declared(tcp(636))], &[]),
-    Service::new("llmnr", "LLMNR and mDNS", &[udp(5355), udp(5353)], &[]),
+    Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
+    Service::new("http", "HTTP", &[tcp(80), twin(tcp(443))], HTTP).emulated(),
+    Service::new("https", "HTTPS", &[tcp(443)], HTTPS),
+    Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX),
+    Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
+    Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], &[]),
+    Service::new(
+        "llmnr",
+        "LLMNR and mDNS",
+        &[group(5355, [224, 0, 0, 252]), group(5353, [224, 0, 0, 251]), tcp(5355)],
+        &[],
+    ),
     Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
     Service::new("mqtt", "MQTT", &[tcp(1883)], &[]),
     Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], &[]),
     Service::new("mysql", "MySQL", &[tcp(3306)], MYSQL).emulated(),
-    Service::new("pop3", "POP3", &[tcp(110), declared(tcp(995))], MAILBOX),
+    Service::new("pop3", "POP3", &[tcp(110), tcp(995)], MAILBOX),
     Service::new("postgres", "PostgreSQL", &[tcp(5432)], &[]),
     Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP),
     Service::new("redis", "Redis", &[tcp(6379)], REDIS).emulated(),
     Service::new("sip", "SIP", &[tcp(5060), udp(5060)], &[]),
-    Service::new("smb", "SMB", &[tcp(445), declared(tcp(139))], &[]),
-    Service::new("smtp", "SMTP", &[tcp(25), declared(tcp(587))], SMTP),
-    Service::new("smtp_relay", "SMTP open relay", &[tcp(25), declared(tcp(587))], SMTP_RELAY),
+    Service::new("smb", "SMB", &[tcp(445), tcp(139)], &[]),
+    Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP),
+    Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY),
     Service { singleton: true, ..Service::new("sniffer", "Passive sniffer", &[], &[]) },
     Service::new("snmp", "SNMP", &[udp(161)], &[]),
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
-    Service::new("tftp", "TFTP", &[udp(69)], &[]),
+    Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]) },
     Service::new("vnc", "VNC", &[tcp(5900)], &[]),
 ];
 
@@ -109,9 +128,20 @@ pub fn service(slug: &str) -> Option<&'static Service> {
     SERVICES.binary_search_by(|s| s.slug.cmp(slug)).ok().and_then(|at| SERVICES.get(at))
 }
 
-/// The ports that the emulation of `slug` listens on; none for an unknown service.
-pub fn bound_ports(slug: &str) -> impl Iterator<Item = &'static Port> {
-    service(slug).into_iter().flat_map(|s| s.ports.iter()).filter(|p| p.bound)
+/// The ports that a decky with these services listens on, each with the service that has it: a port that
+/// yields goes to the service whose own it is. Services that are not of the catalogue have none.
+pub fn ports_of<'a>(services: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'static Port)> + 'a {
+    let all = |slugs: &'a [&'a str]| {
+        slugs.iter().flat_map(|&slug| service(slug).into_iter().flat_map(|s| s.ports).map(move |p| (slug, p)))
+    };
+    let same = |a: &Port, b: &Port| (a.number, a.transport) == (b.number, b.transport);
+    all(services).enumerate().filter_map(move |(at, (slug, port))| {
+        // Of two that would yield to each other the first has it.
+        let others =
+            |(n, (_, other)): &(usize, (&str, &Port))| same(port, other) && (!other.yields || *n < at);
+        let taken = port.yields && all(services).enumerate().any(|other| others(&other));
+        (!taken).then_some((slug, port))
+    })
 }
 
 #[cfg(test)]
@@ -136,15 +166,20 @@ mod tests {
     }
 
     #[test]
-    fn bound_ports_of_the_emulated_six() {
-        let bound = |slug| bound_ports(slug).map(|p| p.number).collect::<Vec<_>>();
-        for (slug, port) in
-            [("ssh", 22), ("telnet", 23), ("http", 80), ("ftp", 21), ("mysql", 3306), ("redis", 6379)]
-        {
-            assert_eq!(bound(slug), [port], "{slug}");
-        }
-        assert!(bound("nope").is_empty());
-        assert_eq!(service("http").unwrap().ports.len(), 2);
-        assert_eq!(service("ftp").unwrap().spare, 4);
+    fn twins_give_way() {
+        let of = |slugs: &[&str]| {
+            ports_of(slugs)
+                .map(|(slug, p)| format!("{slug}:{}/{}", p.number, p.transport))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["ssh"]), ["ssh:22/tcp"]);
+        assert_eq!(of(&["http"]), ["http:80/tcp", "http:443/tcp"]);
+        assert_eq!(of(&["http", "https"]), ["http:80/tcp", "https:443/tcp"]);
+        assert_eq!(
+            of(&["conpot", "snmp"]),
+            ["conpot:502/tcp", "conpot:102/tcp", "conpot:80/tcp", "snmp:161/udp"]
+        );
+        assert!(of(&["nope"]).is_empty());
+        assert_eq!(service("ftp").unwrap().spare, Some((Transport::Tcp, 4)));
     }
 }

@@ -28,11 +28,8 @@ pub(super) fn services(cx: &mut Context) -> CliResult {
             .iter()
             .map(|s| json!({"key": s.key, "type": s.kind.word(), "choices": s.kind.choices(), "default": s.default, "secret": s.secret, "help": s.help}))
             .collect();
-        let ports: Vec<_> = service
-            .ports
-            .iter()
-            .map(|p| json!({"port": p.number, "transport": p.transport, "bound": p.bound}))
-            .collect();
+        let ports: Vec<_> =
+            service.ports.iter().map(|p| json!({"port": p.number, "transport": p.transport})).collect();
         items.push(
             json!({"slug": service.slug, "title": service.title, "ports": ports, "emulated": service.emulated,
                           "singleton": service.singleton, "settings": settings}),

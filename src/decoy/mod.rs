@@ -4,16 +4,20 @@
 //! dials out, executes, decompresses or trusts a byte. A worker has no sockets but those it was given.
 
 mod accounts;
+pub mod ber;
+pub mod datagram;
 pub mod ftp;
 pub mod http;
 pub mod mysql;
 pub mod redis;
 pub mod session;
+pub(crate) mod setting;
 pub mod shell;
 pub mod ssh;
 pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tls;
 mod uptime;
 pub mod vfs;
 pub mod worker;
@@ -24,6 +28,7 @@ use std::sync::Arc;
 
 use crate::model::{Persona, Settings};
 
+pub use datagram::{Answers, Packet};
 pub use session::Session;
 
 /// The future of one served connection.
@@ -31,12 +36,20 @@ pub type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One emulated service of one decky.
 ///
-/// Built once per worker, before the sandbox closes; `serve` runs once per connection, on a
-/// current-thread runtime, inside the worker's limits: it may simply return when the peer is done,
-/// misbehaves, or a read fails.
+/// Built once per worker, before the sandbox closes: cheaply, for a thousand of them start at once; what
+/// takes time is made when it is first needed. `serve` runs once per connection, on a current-thread
+/// runtime, inside the worker's limits: it may simply return when the peer is done, misbehaves, or a read fails.
 pub trait Decoy: Send + Sync {
-    /// Talks to one client until it is done.
-    fn serve(self: Arc<Self>, session: Session) -> Served;
+    /// Talks to one client until it is done. A service without TCP ports closes at once.
+    fn serve(self: Arc<Self>, session: Session) -> Served {
+        drop(session);
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Answers one datagram, at once. A service without UDP ports says nothing.
+    fn datagram(&self, packet: &Packet<'_>, answers: &mut Answers) {
+        let _ = (packet, answers);
+    }
 }
 
 /// Makes a decoy from who it plays and the service's settings.

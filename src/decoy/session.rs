@@ -159,6 +159,8 @@ pub struct Session {
     pub source: SocketAddr,
     /// Our end.
     pub destination: SocketAddr,
+    /// Port of the service it came to, as the catalogue has it: `port_offset` taken out.
+    pub number: u16,
     /// Longest silence; wrap reads with [`Session::read`] or [`timeout`].
     pub idle: Duration,
     /// Spare listening sockets of this service (passive FTP); empty for most.
@@ -173,6 +175,20 @@ pub struct SparePool {
 }
 
 impl Session {
+    /// This session over another stream that goes through its own, such as TLS. What comes out of it is
+    /// bounded and counted anew; the socket below stays counted as it was.
+    ///
+    /// # Errors
+    /// What `wrap` fails with.
+    pub async fn over<D: Duplex + 'static, F: Future<Output = io::Result<D>>>(
+        self,
+        wrap: impl FnOnce(Counted) -> F,
+    ) -> io::Result<Self> {
+        let budget = self.stream.budget;
+        let inner = wrap(self.stream).await?;
+        Ok(Self { stream: Counted::new(Box::new(inner), Arc::default(), budget), ..self })
+    }
+
     /// Reads some bytes within the idle time; 0 means the end (or the byte limit).
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         timeout(self.idle, self.stream.read(buffer)).await

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+use super::datagram::{Answers, Packet, Port};
 use super::session::{Counted, Counters, Recorder, Session, Sink, SparePool};
 use super::{Build, Decoy};
 use crate::event::Event;
@@ -56,18 +57,43 @@ pub(crate) fn connect(build: Build, persona: &Persona, settings: &Settings) -> C
     serve(build(persona, settings))
 }
 
+/// What `decoy` answers to one datagram that came to `number`, and what it records.
+pub(crate) fn ask(
+    decoy: &dyn Decoy,
+    number: u16,
+    bytes: &[u8],
+    proved: bool,
+) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
+    let kept = Arc::new(Kept::default());
+    let source = ([127, 0, 0, 1], 40_000).into();
+    let destination = ([127, 77, 0, 10], number).into();
+    let record = Recorder::new(kept.clone(), "test", source, destination, "00000000000000aa");
+    let port = Port::Main;
+    let packet =
+        Packet { bytes, source, destination, number, port, multicast: false, spares: 4, record: &record };
+    let mut answers = Answers::new(bytes.len(), proved);
+    decoy.datagram(&packet, &mut answers);
+    (answers.take(), kept.events())
+}
+
 /// Serves one in-memory connection of `decoy`.
 pub(crate) fn serve(decoy: Arc<dyn Decoy>) -> Client {
+    serve_on(decoy, 1)
+}
+
+/// Serves one in-memory connection of `decoy` that came to its port `number`.
+pub(crate) fn serve_on(decoy: Arc<dyn Decoy>, number: u16) -> Client {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let kept = Arc::new(Kept::default());
     let source = ([127, 0, 0, 1], 40_000).into();
-    let destination = ([127, 77, 0, 10], 1).into();
+    let destination = ([127, 77, 0, 10], number).into();
     let record = Recorder::new(kept.clone(), "test", source, destination, "00000000000000aa");
     let session = Session {
         stream: Counted::new(Box::new(theirs), Arc::new(Counters::default()), 1 << 20),
         record,
         source,
         destination,
+        number,
         idle: Duration::from_secs(2),
         spare: Arc::new(SparePool::default()),
     };

@@ -50,6 +50,28 @@ words! {
         MysqlNative = "mysql_native_password",
         /// Scramble of caching_sha2_password.
         MysqlCachingSha2 = "mysql_caching_sha2_password",
+        /// NTLM response of version 1; `ntlm.*` fields have what goes with it.
+        NtlmV1 = "ntlmssp_v1",
+        /// NTLM response of version 2; `ntlm.*` fields have what goes with it.
+        NtlmV2 = "ntlmssp_v2",
+        /// PostgreSQL's salted MD5.
+        PostgresMd5 = "postgres_md5",
+        /// Client proof of SCRAM-SHA-1 (RFC 5802).
+        ScramSha1 = "scram_sha1",
+        /// Client proof of SCRAM-SHA-256 (RFC 7677).
+        ScramSha256 = "scram_sha256",
+        /// Response of VNC authentication: the challenge under DES (RFC 6143 §7.2.2).
+        VncDes = "vnc_des_response",
+        /// Response of SIP digest (RFC 3261 §22).
+        SipDigest = "sip_digest_md5",
+        /// CRAM-MD5 digest (RFC 2195).
+        CramMd5 = "cram_md5",
+        /// APOP digest (RFC 1939 §7).
+        Apop = "apop_md5",
+        /// Authenticated SNMPv3 message (RFC 3414).
+        Snmpv3 = "snmpv3_usm",
+        /// Encrypted timestamp of a Kerberos request (RFC 4120 §5.2.7.2).
+        Krb5 = "krb5_as_req",
         /// Anything else.
         Other = "other",
     }

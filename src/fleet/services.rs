@@ -157,13 +157,11 @@ fn bound<'a>(
     services: &'a [&'a str],
     customs: &'a [CustomService],
 ) -> impl Iterator<Item = (&'a str, u16, Transport)> + 'a {
-    services.iter().flat_map(move |&slug| {
-        let own = customs.iter().filter(move |c| c.slug == slug).flat_map(|c| &c.ports);
-        let built_in = catalog::bound_ports(slug).map(|p| (p.number, p.transport));
-        built_in
-            .chain(own.map(|&port| (port, Transport::Tcp)))
-            .map(move |(port, transport)| (slug, port, transport))
-    })
+    let own = services.iter().flat_map(move |&slug| {
+        let ports = customs.iter().filter(move |c| c.slug == slug).flat_map(|c| &c.ports);
+        ports.map(move |&port| (slug, port, Transport::Tcp))
+    });
+    catalog::ports_of(services).map(|(slug, port)| (slug, port.number, port.transport)).chain(own)
 }
 
 /// The first two services that listen on one port.

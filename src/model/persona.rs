@@ -57,8 +57,10 @@ impl std::fmt::Display for Transport {
 pub enum ListenerRole {
     /// Clients come here first.
     Main,
-    /// Spare socket for second connections (passive FTP): a worker cannot open any itself.
+    /// Spare socket for second connections (passive FTP) or transfers (TFTP): a worker cannot open any itself.
     Spare,
+    /// Datagrams to a multicast group that the service joined; answers leave by the main socket.
+    Group,
 }
 
 /// One listening socket handed to a worker.
@@ -70,8 +72,10 @@ pub struct ListenerSpec {
     pub service: String,
     /// tcp or udp.
     pub transport: Transport,
-    /// The port on the wire.
+    /// The port on the wire, `port_offset` included.
     pub port: u16,
+    /// The port of the service that it plays: what the catalogue calls it; 0 for a spare.
+    pub number: u16,
     /// What it is for.
     pub role: ListenerRole,
 }
@@ -89,6 +93,8 @@ pub struct WorkerLimits {
     pub idle_secs: u64,
     /// Most bytes read from one connection.
     pub bytes_in: u64,
+    /// Datagrams that one source is sent in a second; all sources together get twenty times as many.
+    pub answers_per_second: u32,
     /// Events one source may cause in a minute before they are summed up.
     pub events_per_minute: u32,
 }
@@ -101,6 +107,7 @@ impl Default for WorkerLimits {
             session_secs: 900,
             idle_secs: 180,
             bytes_in: 16 << 20,
+            answers_per_second: 50,
             events_per_minute: 6000,
         }
     }

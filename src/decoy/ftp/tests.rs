@@ -121,6 +121,7 @@ async fn over_tcp(pairs: &[(&str, &str)], spares: usize) -> (TcpStream, Arc<Kept
         record: Recorder::new(kept.clone(), "ftp", source, destination, "00000000000000aa"),
         source,
         destination,
+        number: 1,
         idle: std::time::Duration::from_secs(2),
         spare: Arc::new(pool),
     };

@@ -1,5 +1,6 @@
 //! Which Redis a machine runs: the package its distro ships, unless the settings say otherwise.
 
+use crate::decoy::setting::text;
 use crate::decoy::vfs::distro::distro;
 use crate::model::{Persona, Settings};
 
@@ -147,12 +148,6 @@ impl Profile {
     pub(super) fn since(&self, major: u32, minor: u32) -> bool {
         self.series >= (major, minor)
     }
-}
-
-/// A text setting that is not empty, without line breaks.
-pub(super) fn text<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
-    let text = settings.get(key)?.as_str()?;
-    (!text.is_empty() && text.len() <= 512 && !text.contains(['\r', '\n', '\0'])).then_some(text)
 }
 
 /// Major and minor of a version text; what is missing is 0.

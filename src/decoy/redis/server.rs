@@ -8,10 +8,11 @@ use super::admin;
 use super::bait;
 use super::data::Keys;
 use super::keyspace::Keyspace;
-use super::profile::{Profile, text};
+use super::profile::Profile;
 use super::proto::Reply;
 use super::script::{self, Script};
 use super::table::{self, Command};
+use crate::decoy::setting::text;
 use crate::decoy::uptime;
 use crate::model::{Persona, Settings};
 

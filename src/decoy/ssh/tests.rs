@@ -336,6 +336,7 @@ async fn a_dropped_future_ends_the_connection() {
         record: Recorder::new(kept, "ssh", address, address, "00000000000000aa"),
         source: address,
         destination: address,
+        number: 22,
         idle: Duration::from_secs(60),
         spare: Arc::default(),
     };

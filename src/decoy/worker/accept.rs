@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Service {
     /// Its slug, as events name it.
     pub(super) slug: Arc<str>,
+    /// Port of the service that the socket plays.
+    pub(super) number: u16,
     /// Who talks.
     pub(super) decoy: Arc<dyn Decoy>,
     /// Its spare listening sockets.
@@ -66,6 +68,8 @@ fn welcome(stream: TcpStream, source: SocketAddr, service: &Service) {
     let destination = SocketAddr::new(destination.ip().to_canonical(), destination.port());
     let session = connection::session_id();
     let record = Recorder::new(service.sink.clone(), &service.slug, source, destination, &session);
+    // It took our SYN-ACK.
+    service.governor.prove(source.ip(), Instant::now());
     match service.governor.admit(source.ip()) {
         Ok(permit) => {
             record.event(Kind::Connection, "accept").field("network.transport", "tcp").emit();

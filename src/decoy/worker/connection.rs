@@ -65,6 +65,7 @@ pub(super) async fn serve(
         record: record.clone(),
         source,
         destination,
+        number: service.number,
         idle,
         spare: service.spare.clone(),
     };
@@ -270,6 +271,7 @@ mod tests {
         let (socket, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
         let service = Service {
             slug: "odd".into(),
+            number: 1,
             decoy: Arc::new(Odd),
             spare: Arc::new(SparePool::default()),
             sink: Arc::new(super::super::sink::Channel::new(socket.into(), governor.clone())),

@@ -11,6 +11,12 @@ use crate::model::WorkerLimits;
 
 /// Sources whose events are counted one by one; further ones share a budget.
 const SOURCES_MAX: usize = 4096;
+/// Sources that are known to receive what is sent to them.
+const PROVED_MAX: usize = 4096;
+/// How long that is believed: the address may be another's by then.
+const PROVED_FOR: Duration = Duration::from_secs(600);
+/// Answers to all sources together, as a multiple of those to one.
+const ALL_SOURCES: u32 = 20;
 /// What "a minute" is in `events_per_minute`.
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -31,6 +37,10 @@ struct State {
     budgets: HashMap<IpAddr, Budget>,
     /// Events of the sources that found no room.
     shared: Option<Budget>,
+    /// When a source last proved that it receives; at most [`PROVED_MAX`].
+    proved: HashMap<IpAddr, Instant>,
+    /// Datagrams sent within the second that began then; no more entries than datagrams.
+    answers: Option<(Instant, u32, HashMap<IpAddr, u32>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -115,6 +125,46 @@ impl Governor {
         drop(state);
         self.pending.notify_one();
         false
+    }
+
+    /// Notes that `source` receives what is sent to it.
+    pub(super) fn prove(&self, source: IpAddr, now: Instant) {
+        let mut state = self.lock();
+        if state.proved.len() >= PROVED_MAX && !state.proved.contains_key(&source) {
+            let fresh = |at: &Instant| now.saturating_duration_since(*at) < PROVED_FOR;
+            state.proved.retain(|_, at| fresh(at));
+            if state.proved.len() >= PROVED_MAX {
+                return;
+            }
+        }
+        state.proved.insert(source, now);
+    }
+
+    /// Whether `source` proved lately that it receives what is sent to it.
+    pub(super) fn is_proved(&self, source: IpAddr, now: Instant) -> bool {
+        let at = self.lock().proved.get(&source).copied();
+        at.is_some_and(|at| now.saturating_duration_since(at) < PROVED_FOR)
+    }
+
+    /// Whether a datagram may be sent to `source`; counts it.
+    pub(super) fn allow_answer(&self, source: IpAddr, now: Instant) -> bool {
+        let most = self.limits.answers_per_second;
+        let mut state = self.lock();
+        let over = |since: &Instant| now.saturating_duration_since(*since) >= Duration::from_secs(1);
+        if state.answers.as_ref().is_none_or(|(since, ..)| over(since)) {
+            state.answers = Some((now, 0, HashMap::new()));
+        }
+        let Some((_, all, by_source)) = &mut state.answers else { return false };
+        if *all >= most.saturating_mul(ALL_SOURCES) {
+            return false;
+        }
+        let count = by_source.entry(source).or_default();
+        if *count >= most {
+            return false;
+        }
+        *count += 1;
+        *all += 1;
+        true
     }
 
     /// Whether this is the first refused connection of `source` for a while; counts the others.
@@ -255,6 +305,32 @@ mod tests {
         assert_eq!(first, [true, false, false, false, false]);
         let told = governor.due(start + WINDOW);
         assert_eq!(told, [Summary { source: Some(A), suppressed: 0, refused: 4 }]);
+    }
+
+    #[test]
+    fn proof_is_believed_for_a_while_and_bounded() {
+        let governor = governor();
+        let now = Instant::now();
+        governor.prove(A, now);
+        assert!(governor.is_proved(A, now) && !governor.is_proved(B, now));
+        assert!(!governor.is_proved(A, now + PROVED_FOR));
+        for n in 0..10_000u32 {
+            governor.prove(IpAddr::V4(n.into()), now);
+        }
+        assert_eq!(governor.lock().proved.len(), PROVED_MAX);
+        governor.prove(B, now + PROVED_FOR);
+        assert_eq!(governor.lock().proved.len(), 1);
+    }
+
+    #[test]
+    fn answers_are_bounded_by_the_second() {
+        let limits = WorkerLimits { answers_per_second: 3, ..WorkerLimits::default() };
+        let governor = Governor::new(limits);
+        let now = Instant::now();
+        assert_eq!((0..9).filter(|_| governor.allow_answer(A, now)).count(), 3);
+        let all = (0..999u32).filter(|n| governor.allow_answer(IpAddr::V4((*n).into()), now)).count();
+        assert_eq!(all, 57);
+        assert!(governor.allow_answer(A, now + Duration::from_secs(1)));
     }
 
     #[test]

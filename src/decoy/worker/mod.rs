@@ -6,21 +6,23 @@
 
 mod accept;
 mod connection;
+mod datagrams;
 mod governor;
 mod nursery;
 mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::net::TcpListener as StdListener;
+use std::net::{TcpListener as StdListener, UdpSocket as StdUdpSocket};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::net::SocketType;
 use tokio::io::Interest;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::{TcpListener, UdpSocket, UnixStream};
 
 use super::session::SparePool;
 use super::{Decoy, registry};
@@ -30,6 +32,7 @@ use crate::model::{ListenerRole, Transport, WorkerSpec};
 pub use nursery::run as nursery;
 
 use accept::Service;
+use datagrams::Endpoint;
 use governor::Governor;
 use sink::Channel;
 
@@ -104,9 +107,15 @@ fn read_spec(fd: RawFd) -> Result<WorkerSpec, WorkerError> {
     Ok(spec)
 }
 
+/// A socket that it was given.
+enum Socket {
+    Tcp(StdListener),
+    Udp(StdUdpSocket),
+}
+
 /// Everything inherited, as typed descriptors; same order as in the specification.
 struct Inherited {
-    listeners: Vec<StdListener>,
+    sockets: Vec<Socket>,
     events: OwnedFd,
     control: OwnedFd,
 }
@@ -114,17 +123,23 @@ struct Inherited {
 fn take_descriptors(spec: &WorkerSpec) -> Result<Inherited, WorkerError> {
     let events = inherit(spec.events_fd, "the event socket")?;
     let control = inherit(spec.control_fd, "the control socket")?;
-    let mut listeners = Vec::with_capacity(spec.listeners.len());
+    let mut sockets = Vec::with_capacity(spec.listeners.len());
     for listener in &spec.listeners {
         let bad = |source: io::Error| WorkerError::Descriptor {
             fd: listener.fd,
             what: "a listening socket",
             source,
         };
-        if listener.transport == Transport::Udp {
-            return Err(WorkerError::Service(format!("{} over udp", listener.service)));
-        }
         let fd = inherit(listener.fd, "a listening socket")?;
+        if listener.transport == Transport::Udp {
+            if rustix::net::sockopt::socket_type(&fd).map_err(|e| bad(e.into()))? != SocketType::DGRAM {
+                return Err(bad(io::Error::other("it takes no datagrams")));
+            }
+            let socket = StdUdpSocket::from(fd);
+            socket.set_nonblocking(true).map_err(bad)?;
+            sockets.push(Socket::Udp(socket));
+            continue;
+        }
         if !rustix::net::sockopt::socket_acceptconn(&fd).map_err(|e| bad(e.into()))? {
             return Err(bad(io::Error::other("it does not listen")));
         }
@@ -132,9 +147,9 @@ fn take_descriptors(spec: &WorkerSpec) -> Result<Inherited, WorkerError> {
         rustix::net::listen(&fd, BACKLOG).map_err(|e| bad(e.into()))?;
         let socket = StdListener::from(fd);
         socket.set_nonblocking(true).map_err(bad)?;
-        listeners.push(socket);
+        sockets.push(Socket::Tcp(socket));
     }
-    Ok(Inherited { listeners, events, control })
+    Ok(Inherited { sockets, events, control })
 }
 
 fn inherit(fd: RawFd, what: &'static str) -> Result<OwnedFd, WorkerError> {
@@ -142,21 +157,13 @@ fn inherit(fd: RawFd, what: &'static str) -> Result<OwnedFd, WorkerError> {
 }
 
 async fn serve(spec: &WorkerSpec, inherited: Inherited) -> Result<(), WorkerError> {
-    let Inherited { listeners, events, control } = inherited;
+    let Inherited { sockets, events, control } = inherited;
     let governor = Arc::new(Governor::new(spec.limits));
     let sink = Arc::new(Channel::new(events, governor.clone()));
     let services = build(spec)?;
-    let mut main = Vec::new();
-    let mut spare: BTreeMap<&str, Vec<tokio::sync::Mutex<TcpListener>>> = BTreeMap::new();
-    for (told, socket) in spec.listeners.iter().zip(listeners) {
-        let socket = TcpListener::from_std(socket)?;
-        match told.role {
-            ListenerRole::Main => main.push((told, socket)),
-            ListenerRole::Spare => spare.entry(&told.service).or_default().push(socket.into()),
-        }
-    }
-    let mut pools: BTreeMap<&str, Arc<SparePool>> =
-        spare.into_iter().map(|(slug, listeners)| (slug, Arc::new(SparePool { listeners }))).collect();
+    let mut sorted = sort(spec, sockets)?;
+    let datagrams: Vec<RawFd> =
+        spec.listeners.iter().filter(|l| l.transport == Transport::Udp).map(|l| l.fd).collect();
     // Only readiness and plain reads are used of it, so a pipe would do as well.
     let control = StdUnixStream::from(control);
     control.set_nonblocking(true)?;
@@ -164,23 +171,37 @@ async fn serve(spec: &WorkerSpec, inherited: Inherited) -> Result<(), WorkerErro
 
     let descriptors = spec.limits.connections.saturating_add(spec.listeners.len()).saturating_add(32);
     sandbox::enter(&sandbox::Plan {
-        role: sandbox::Role::Worker,
+        role: sandbox::Role::Worker { datagrams: &datagrams },
         descriptors: descriptors as u64,
         uid: own_uid(&spec.decky),
     })?;
     sandbox::self_test()?;
 
-    for (told, socket) in main {
+    for told in spec.listeners.iter().filter(|l| l.role == ListenerRole::Main) {
         let Some(decoy) = services.get(told.service.as_str()) else { continue };
+        let slug = told.service.as_str();
         let service = Service {
-            slug: told.service.as_str().into(),
+            slug: slug.into(),
+            number: told.number,
             decoy: decoy.clone(),
-            spare: pools.entry(&told.service).or_default().clone(),
+            spare: sorted.pools.entry(slug).or_default().clone(),
             sink: sink.clone(),
             governor: governor.clone(),
             limits: spec.limits,
         };
-        tokio::spawn(accept::run(socket, service));
+        match sorted.main.remove(&told.fd) {
+            Some(Main::Tcp(socket)) => drop(tokio::spawn(accept::run(socket, service))),
+            Some(Main::Udp(main)) => datagrams::spawn(Endpoint {
+                number: told.number,
+                main,
+                groups: sorted.groups.remove(&(slug, told.number)).unwrap_or_default(),
+                // A service with two UDP ports would have its transfers at the first.
+                spare: sorted.transfers.remove(slug).unwrap_or_default(),
+                service,
+                flows: Default::default(),
+            }),
+            None => {}
+        }
     }
     tokio::spawn(summaries(sink.clone(), governor));
     tokio::spawn(async move { sink.retry().await });
@@ -189,6 +210,53 @@ async fn serve(spec: &WorkerSpec, inherited: Inherited) -> Result<(), WorkerErro
     ready(&control)?;
     until_end(&control).await;
     Ok(())
+}
+
+/// The sockets of a worker by what they are for.
+#[derive(Default)]
+struct Sorted<'a> {
+    /// By descriptor.
+    main: BTreeMap<RawFd, Main>,
+    /// By service and its port.
+    groups: BTreeMap<(&'a str, u16), Vec<UdpSocket>>,
+    /// Spare datagram sockets, by service.
+    transfers: BTreeMap<&'a str, Vec<UdpSocket>>,
+    /// Spare listening sockets, by service.
+    pools: BTreeMap<&'a str, Arc<SparePool>>,
+}
+
+enum Main {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
+
+fn sort(spec: &WorkerSpec, sockets: Vec<Socket>) -> io::Result<Sorted<'_>> {
+    let mut sorted = Sorted::default();
+    let mut spare: BTreeMap<&str, Vec<tokio::sync::Mutex<TcpListener>>> = BTreeMap::new();
+    for (told, socket) in spec.listeners.iter().zip(sockets) {
+        let slug = told.service.as_str();
+        match (socket, told.role) {
+            (Socket::Tcp(socket), ListenerRole::Main) => {
+                sorted.main.insert(told.fd, Main::Tcp(TcpListener::from_std(socket)?));
+            }
+            (Socket::Tcp(socket), _) => {
+                spare.entry(slug).or_default().push(TcpListener::from_std(socket)?.into());
+            }
+            (Socket::Udp(socket), role) => {
+                let socket = UdpSocket::from_std(socket)?;
+                match role {
+                    ListenerRole::Main => drop(sorted.main.insert(told.fd, Main::Udp(socket))),
+                    ListenerRole::Spare => sorted.transfers.entry(slug).or_default().push(socket),
+                    ListenerRole::Group => {
+                        sorted.groups.entry((slug, told.number)).or_default().push(socket);
+                    }
+                }
+            }
+        }
+    }
+    let pool = |(slug, listeners)| (slug, Arc::new(SparePool { listeners }));
+    sorted.pools = spare.into_iter().map(pool).collect();
+    Ok(sorted)
 }
 
 fn build(spec: &WorkerSpec) -> Result<BTreeMap<&str, Arc<dyn Decoy>>, WorkerError> {

@@ -90,6 +90,7 @@ fn write_spec(order: &Order, listeners: &[Listener]) -> io::Result<OwnedFd> {
                 service: l.service.clone(),
                 transport: l.transport,
                 port: l.address.port(),
+                number: l.number,
                 role: l.role,
             })
             .collect(),

@@ -30,7 +30,7 @@ pub struct Site {
     pub gateway: Option<Ipv4Addr>,
     /// OS family slug.
     pub family: String,
-    /// UDP ports that it may send from.
+    /// UDP ports of its services.
     pub udp: Vec<u16>,
 }
 
@@ -63,12 +63,12 @@ impl Site {
 
 /// The UDP ports of its services, ascending.
 fn served(decky: &Decky, offset: u16) -> Vec<u16> {
-    let ports = decky.services.iter().flat_map(|slug| catalog::bound_ports(slug));
-    let udp: BTreeSet<u16> = ports
-        .filter(|port| port.transport == Transport::Udp)
-        .filter_map(|port| port.number.checked_add(offset))
-        .collect();
-    udp.into_iter().collect()
+    let slugs: Vec<&str> = decky.services.iter().map(String::as_str).collect();
+    let main = catalog::ports_of(&slugs)
+        .filter(|(_, port)| port.transport == Transport::Udp)
+        .filter_map(|(_, port)| port.number.checked_add(offset))
+        .collect::<BTreeSet<u16>>();
+    main.into_iter().collect()
 }
 
 /// A place on the LAN. Dropping it takes link and namespace away as soon as the last socket in it is closed.

@@ -11,7 +11,7 @@ mod workshop;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -42,9 +42,11 @@ pub struct Listener {
     pub fd: Arc<OwnedFd>,
     /// Service slug.
     pub service: String,
+    /// Port of the service that it plays, as the catalogue has it; 0 for a spare.
+    pub number: u16,
     /// tcp or udp.
     pub transport: Transport,
-    /// Where it really listens.
+    /// Where it really listens; with [`ListenerRole::Group`] the group's address.
     pub address: SocketAddrV4,
     /// What it is for.
     pub role: ListenerRole,
@@ -168,22 +170,18 @@ pub enum Wire {
 }
 
 /// Adopts the sockets of `kept` that are wanted, makes the others.
-fn listeners(
-    wanted: Vec<Want>,
-    ip: std::net::Ipv4Addr,
-    mut kept: Vec<Listener>,
-) -> Result<Vec<Listener>, EngineError> {
+fn listeners(wanted: Vec<Want>, ip: Ipv4Addr, mut kept: Vec<Listener>) -> Result<Vec<Listener>, EngineError> {
     let one = |want: Want| {
-        let address = SocketAddrV4::new(ip, want.port);
+        let address = SocketAddrV4::new(want.group.unwrap_or(ip), want.port);
         let fits = |l: &Listener| {
             l.role == want.role
                 && l.transport == want.transport
-                && *l.address.ip() == ip
+                && l.address.ip() == address.ip()
                 && (want.port == 0 || l.address.port() == want.port)
         };
         match kept.iter().position(fits) {
-            Some(at) => Ok(Listener { service: want.service, ..kept.swap_remove(at) }),
-            None => listen(want.service, want.transport, address, want.role),
+            Some(at) => Ok(Listener { service: want.service, number: want.number, ..kept.swap_remove(at) }),
+            None => listen(want, address, ip),
         }
     };
     wanted.into_iter().map(one).collect()
@@ -192,21 +190,32 @@ fn listeners(
 /// One socket to make; port 0: any.
 struct Want {
     service: String,
+    number: u16,
     transport: Transport,
     port: u16,
     role: ListenerRole,
+    group: Option<Ipv4Addr>,
+}
+
+impl Want {
+    /// Whether it is a datagram socket whose port nobody knows beforehand.
+    fn transfers(&self) -> bool {
+        self.role == ListenerRole::Spare && self.transport == Transport::Udp
+    }
 }
 
 /// The sockets a decky needs, and the services nothing emulates.
 fn wanted(decky: &Decky, network: &Network) -> Result<(Vec<Want>, Missing), EngineError> {
     let (mut wants, mut missing) = (Vec::new(), Vec::new());
+    let slugs = decky.services.iter().map(String::as_str);
+    let emulated: Vec<&str> = slugs.filter(|s| catalog::service(s).is_some_and(|s| s.emulated)).collect();
     let mut seen = BTreeSet::new();
     for slug in decky.services.iter().filter(|slug| seen.insert(slug.as_str())) {
         let Some(service) = catalog::service(slug).filter(|s| s.emulated) else {
             missing.push((slug.clone(), format!("`{slug}` has no emulation in this engine")));
             continue;
         };
-        for port in catalog::bound_ports(slug) {
+        for (_, port) in catalog::ports_of(&emulated).filter(|(owner, _)| owner == slug) {
             let number = port.number.checked_add(network.port_offset).ok_or_else(|| {
                 EngineError::new(
                     ErrorKind::Environment,
@@ -217,16 +226,28 @@ fn wanted(decky: &Decky, network: &Network) -> Result<(Vec<Want>, Missing), Engi
                 )
                 .remedy("choose a smaller `port_offset` in [general]")
             })?;
-            wants.push(Want {
+            let want = |role, group| Want {
                 service: slug.clone(),
+                number: port.number,
                 transport: port.transport,
                 port: number,
-                role: ListenerRole::Main,
-            });
+                role,
+                group,
+            };
+            wants.push(want(ListenerRole::Main, None));
+            wants.extend(port.group.map(|group| want(ListenerRole::Group, Some(group))));
         }
-        let spare =
-            || Want { service: slug.clone(), transport: Transport::Tcp, port: 0, role: ListenerRole::Spare };
-        wants.extend(std::iter::repeat_with(spare).take(service.spare));
+        if let Some((transport, count)) = service.spare {
+            let spare = || Want {
+                service: slug.clone(),
+                number: 0,
+                transport,
+                port: 0,
+                role: ListenerRole::Spare,
+                group: None,
+            };
+            wants.extend(std::iter::repeat_with(spare).take(count));
+        }
     }
     if wants.is_empty() {
         let names: Vec<&str> = missing.iter().map(|(slug, _)| slug.as_str()).collect();
@@ -239,12 +260,9 @@ fn wanted(decky: &Decky, network: &Network) -> Result<(Vec<Want>, Missing), Engi
     Ok((wants, missing))
 }
 
-fn listen(
-    service: String,
-    transport: Transport,
-    address: SocketAddrV4,
-    role: ListenerRole,
-) -> Result<Listener, EngineError> {
+/// Makes the socket of `want` at `address`, for the decky at `ip`.
+fn listen(want: Want, address: SocketAddrV4, ip: Ipv4Addr) -> Result<Listener, EngineError> {
+    let Want { service, number, transport, role, group, .. } = want;
     let made = (|| -> rustix::io::Result<(OwnedFd, SocketAddrV4)> {
         let kind = match transport {
             Transport::Tcp => SocketType::STREAM,
@@ -253,10 +271,18 @@ fn listen(
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?;
         leave_room(&fd)?;
-        if transport == Transport::Tcp {
+        // The deckies of one loopback share a group, and each hears all of it.
+        if transport == Transport::Tcp || group.is_some() {
             sockopt::set_socket_reuseaddr(&fd, true)?;
         }
         rustix::net::bind(&fd, &address)?;
+        if let Some(group) = group {
+            let joined = sockopt::set_ip_add_membership(&fd, &group, &ip);
+            // Nothing is lost on a loopback without multicast: who is there asks the address itself.
+            if !ip.is_loopback() {
+                joined?;
+            }
+        }
         if transport == Transport::Tcp {
             rustix::net::listen(&fd, BACKLOG)?;
         }
@@ -264,7 +290,7 @@ fn listen(
         Ok((fd, real))
     })();
     match made {
-        Ok((fd, address)) => Ok(Listener { fd: Arc::new(fd), service, transport, address, role }),
+        Ok((fd, address)) => Ok(Listener { fd: Arc::new(fd), service, number, transport, address, role }),
         Err(error) => Err(refused(&service, transport, address, error)),
     }
 }

@@ -53,10 +53,11 @@ impl LanRules {
 }
 
 impl Rules for LanRules {
-    fn admit(&mut self, site: &Site) -> Result<(), EngineError> {
+    fn admit(&mut self, site: &Site, transfers: &[u16]) -> Result<(), EngineError> {
         let os = Os::from_slug(&site.family);
         let mac = (site.driver == Driver::Macvlan).then_some(site.mac);
-        let fence = Fence { link: LINK, ip: site.ip, mac, udp: &site.udp, numbering: os.numbering() };
+        let udp = [site.udp.as_slice(), transfers].concat();
+        let fence = Fence { link: LINK, ip: site.ip, mac, udp: &udp, numbering: os.numbering() };
         let parent = self.parent(site)?;
         // First of all: whatever fails below, the home that failed is dismissed.
         let homes = parent.homes.entry(site.ip).or_default();

@@ -23,11 +23,11 @@ pub(super) type Job = Box<dyn FnOnce(&mut Workshop) + Send>;
 pub trait Rules: Send {
     /// Called on a thread inside the namespace of the decky, when its link has its address and before
     /// anything listens. Sockets opened here work on that namespace; one that was opened when these rules
-    /// were made works on the host's.
+    /// were made works on the host's. It may send from the UDP ports of `site` and from `transfers`.
     ///
     /// # Errors
     /// The decky does not start then.
-    fn admit(&mut self, site: &Site) -> Result<(), EngineError>;
+    fn admit(&mut self, site: &Site, transfers: &[u16]) -> Result<(), EngineError>;
 
     /// The decky is gone, or has just failed to come.
     fn dismiss(&mut self, site: &Site);
@@ -38,7 +38,7 @@ pub trait Rules: Send {
 pub struct NoRules;
 
 impl Rules for NoRules {
-    fn admit(&mut self, _: &Site) -> Result<(), EngineError> {
+    fn admit(&mut self, _: &Site, _: &[u16]) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -108,9 +108,11 @@ impl Workshop {
                     let namespace = namespace.map_err(|error| no_namespace(&error))?;
                     furnish(&namespace, &site, host, sysctls)?;
                     let home = Home { namespace, site, jobs, _one: homes.clone() };
-                    rules.admit(&home.site)?;
-                    let listeners = listeners(wanted, home.site.ip, Vec::new())?;
-                    Ok((listeners, home))
+                    let (transfers, others) = wanted.into_iter().partition(Want::transfers);
+                    let mut made = listeners(transfers, home.site.ip, Vec::new())?;
+                    rules.admit(&home.site, &made.iter().map(|l| l.address.port()).collect::<Vec<_>>())?;
+                    made.extend(listeners(others, home.site.ip, Vec::new())?);
+                    Ok((made, home))
                 });
                 made.map_err(|error| no_namespace(&error))?
             }

@@ -17,7 +17,7 @@ pub struct Verdict {
 
 /// Tries everything; `denied` must be true throughout. Forks: call it from a process with one thread.
 pub fn drill() -> Vec<Verdict> {
-    let plan = Plan { role: Role::Worker, descriptors: 64, uid: 65_534 };
+    let plan = Plan { role: Role::Worker { datagrams: &[] }, descriptors: 64, uid: 65_534 };
     run(|| enter(&plan).is_ok(), |_| true)
 }
 

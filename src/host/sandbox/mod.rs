@@ -10,7 +10,7 @@ mod seccomp;
 
 use std::fmt;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,10 @@ pub use drill::{Verdict, drill};
 #[derive(Debug)]
 pub enum Role<'a> {
     /// A decky's worker: it has its sockets, and needs nothing else.
-    Worker,
+    Worker {
+        /// The sockets that datagrams may be sent from, to whoever asked.
+        datagrams: &'a [RawFd],
+    },
     /// The event writer: it writes below one directory and sends log messages out.
     Writer {
         /// The events directory.
@@ -100,7 +103,7 @@ pub fn die_with_parent() -> Result<(), SandboxError> {
 /// Any layer that cannot be applied although the kernel has it.
 pub fn enter(plan: &Plan<'_>) -> Result<Report, SandboxError> {
     jail::drop_privileges(plan.uid)?;
-    if let Role::Worker = plan.role {
+    if let Role::Worker { .. } = plan.role {
         // A change of credentials cleared it.
         die_with_parent()?;
     }

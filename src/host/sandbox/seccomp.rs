@@ -38,8 +38,16 @@ fn compile(role: &Role<'_>) -> Result<[BpfProgram; 2], seccompiler::BackendError
     let traps = TRAPS.iter().map(|call| (*call, vec![])).collect();
     let traps = SeccompFilter::new(traps, SeccompAction::Allow, SeccompAction::KillProcess, arch)?;
     let mut rules = common()?;
-    if let Role::Writer { .. } = role {
-        rules.extend(writing()?);
+    match role {
+        Role::Writer { .. } => rules.extend(writing()?),
+        Role::Worker { datagrams } => {
+            // A datagram socket has no peer: its answers say where to. No other may name an address, and
+            // none can be made. On a LAN the rules of the namespace see to the rest, on loopback the address
+            // the socket is bound to: the kernel sends nothing from 127.0.0.0/8 to anywhere else.
+            for fd in *datagrams {
+                rules.entry(libc::SYS_sendto).or_default().push(all([equal(0, *fd, Len::Dword)?])?);
+            }
+        }
     }
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
     let allow = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch)?;
