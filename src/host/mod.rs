@@ -3,6 +3,7 @@
 //! The only `unsafe` of the program is in [`sys`].
 
 pub mod arp;
+pub mod capture;
 pub mod net;
 pub mod nft;
 pub mod notify;

@@ -121,7 +121,8 @@ pub(super) struct Writer {
     addresses: Vec<SocketAddr>,
     lookup: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
     lookup_error: Option<String>,
-    channels: BTreeMap<DeckyName, Channel>,
+    /// By decky; none is the observer's.
+    channels: BTreeMap<Option<DeckyName>, Channel>,
     live: Option<Live>,
     backoff: Backoff,
     restart_at: Instant,
@@ -155,22 +156,23 @@ impl Writer {
         status
     }
 
-    /// The sending end of a decky's event socket.
-    pub(super) fn channel(&mut self, name: &DeckyName) -> io::Result<Arc<OwnedFd>> {
-        if let Some(channel) = self.channels.get(name) {
+    /// The sending end of a decky's event socket, or the observer's.
+    pub(super) fn channel(&mut self, name: Option<&DeckyName>) -> io::Result<Arc<OwnedFd>> {
+        let name = name.cloned();
+        if let Some(channel) = self.channels.get(&name) {
             return Ok(channel.send.clone());
         }
         let (send, receive) = pair()?;
         let channel = Channel { send: Arc::new(send), receive: Arc::new(receive) };
         let send = channel.send.clone();
-        self.post(attach(name, &channel));
-        self.channels.insert(name.clone(), channel);
+        self.post(attach(&name, &channel));
+        self.channels.insert(name, channel);
         Ok(send)
     }
 
     /// Lets go of a decky's event socket; the writer sees its end once the worker is gone too.
     pub(super) fn forget(&mut self, name: &DeckyName) {
-        self.channels.remove(name);
+        self.channels.remove(&Some(name.clone()));
     }
 
     /// Looks the target up and tells the writer.
@@ -289,7 +291,7 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
-fn attach(name: &DeckyName, channel: &Channel) -> Letter {
+fn attach(name: &Option<DeckyName>, channel: &Channel) -> Letter {
     Letter { message: Message::Add { decky: name.clone() }, fd: Some(channel.receive.clone()) }
 }
 
