@@ -16,8 +16,8 @@ pub mod shell;
 pub mod sniffer;
 pub mod ssh;
 pub mod telnet;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 pub mod tls;
 mod uptime;
 pub mod vfs;
