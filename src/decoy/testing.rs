@@ -58,12 +58,7 @@ pub fn connect(build: Build, persona: &Persona, settings: &Settings) -> Client {
 }
 
 /// What `decoy` answers to one datagram that came to `number`, and what it records.
-pub fn ask(
-    decoy: &dyn Decoy,
-    number: u16,
-    bytes: &[u8],
-    proved: bool,
-) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
+pub fn ask(decoy: &dyn Decoy, number: u16, bytes: &[u8], proved: bool) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
     let kept = Arc::new(Kept::default());
     let source = ([127, 0, 0, 1], 40_000).into();
     let destination = ([127, 77, 0, 10], number).into();

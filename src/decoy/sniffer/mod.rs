@@ -50,6 +50,7 @@ pub enum SnifferError {
 pub fn run(control: RawFd) -> Result<(), SnifferError> {
     sys::ignore_signals(sys::Terminate::Ends);
     sandbox::die_with_parent()?;
+    crate::host::name_process("decnet-sniffer");
     let (events_fd, packets_fd) = (control.saturating_add(1), control.saturating_add(2));
     let events = sys::inherit(events_fd)?;
     let packets = sys::inherit(packets_fd)?;

@@ -73,6 +73,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WriterError> {
     // It ends with its control socket, not by a signal that a service manager sends to all: what is
     // queued then is still to be written.
     sys::ignore_signals(sys::Terminate::Ignored);
+    crate::host::name_process("decnet-events");
     let control = sys::inherit(control_fd)?;
     sys::close_others(&[control_fd]);
     rustix::io::ioctl_fionbio(&control, false).map_err(io::Error::from)?;
