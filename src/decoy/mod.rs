@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod ber;
+pub mod custom;
 pub mod datagram;
 pub mod ftp;
 pub mod http;

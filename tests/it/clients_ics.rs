@@ -1,0 +1,94 @@
+//! Custom services, TFTP, SIP and the ICS persona, spoken to by real clients.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::common::{World, eventually};
+
+/// Events of the fleet as JSON.
+fn events(world: &World, args: &[&str]) -> Vec<serde_json::Value> {
+    let mut all = vec!["events", "-o", "json"];
+    all.extend(args);
+    world.run(&all).ok().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    eventually(&format!("an event for {args:?}"), || events(world, args).into_iter().find(&check))
+}
+
+/// Talks to a TCP service until it closes, or is silent for a second.
+fn tcp(world: &World, last: u8, port: u16, say: &[u8]) -> String {
+    let mut stream = TcpStream::connect((world.ip(last), world.offset + port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    stream.write_all(say).unwrap();
+    let (mut got, mut chunk) = (Vec::new(), [0u8; 1024]);
+    while let Ok(n @ 1..) = stream.read(&mut chunk) {
+        got.extend_from_slice(&chunk[..n]);
+    }
+    String::from_utf8_lossy(&got).into_owned()
+}
+
+fn custom(banner: &str) -> String {
+    format!(
+        "[custom-till]\nports = 9100\nudp_ports = 9101\nbanner = {banner}\nanswers =\n  USER {{user}} => 331 {{user}}?\\r\\n\n  \
+         PASS {{secret=4711}} => 230 in\\r\\n\n  PASS {{secret}} => 530 no\\r\\n\n  hex:00 ff => \\x01\\r\\n\n  PING* => PONG\n\
+         QUIT => 221\\r\\n{{close}}\ndefault = 500 {{hostname}}\\r\\n\ntimeout = 20\n"
+    )
+    .replace("\nQUIT", "\n  QUIT")
+}
+
+#[test]
+fn a_custom_service_plays_its_conversation() {
+    let world = World::new();
+    let decky = format!("[one]\nip = {}\nhostname = pos7\nservices = till, ssh\n", world.ip(10));
+    let file = world.fleet("f.ini", &(custom("220 till\\r\\n") + &decky));
+    world.run(&["check", file.to_str().unwrap()]).ok();
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    let said = tcp(&world, 10, 9100, b"user bob\r\nPASS 1234\r\nPASS 4711\r\nhm\r\nquit\r\n");
+    assert_eq!(said, "220 till\r\n331 bob?\r\n530 no\r\n230 in\r\n500 pos7\r\n221\r\n");
+    let failed = event(&world, &["--kind", "login", "--service", "till"], |e| e["outcome"] == "failure");
+    assert_eq!((&failed["user"], &failed["secret"]), (&"bob".into(), &"1234".into()));
+    event(&world, &["--kind", "login"], |e| e["outcome"] == "success" && e["secret"] == "4711");
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    udp.send_to(b"ping!\n", (world.ip(10), world.offset + 9101)).unwrap();
+    let mut answer = [0u8; 64];
+    let (length, _) = udp.recv_from(&mut answer).unwrap();
+    assert_eq!(&answer[..length], b"PONG");
+
+    // The fleet as a file is the fleet, and a later file may run what it knows.
+    let exported = world.run(&["export"]).ok();
+    let ran = world.run_with_input(&["plan", "--replace-fleet", "--exit-code", "-"], exported.as_bytes());
+    assert_eq!(ran.code, 0, "{exported}\n{}{}", ran.out, ran.err);
+    let more = world.write("more.ini", format!("[two]\nip = {}\nservices = till\n", world.ip(11)));
+    world.run(&["deploy", more.to_str().unwrap()]).ok();
+    assert!(tcp(&world, 11, 9100, b"QUIT\n").ends_with("221\r\n"));
+
+    // Another definition changes who runs it.
+    let both = format!("{decky}[two]\nip = {}\nservices = till\n", world.ip(11));
+    let file = world.fleet("g.ini", &(custom("220 cash desk\\r\\n") + &both));
+    let plan = world.run(&["plan", "--replace-fleet", file.to_str().unwrap()]).ok();
+    assert!(plan.contains("custom-till.banner") && plan.contains("2 to change"), "{plan}");
+    world.run(&["deploy", "--replace-fleet", file.to_str().unwrap()]).ok();
+    assert!(tcp(&world, 11, 9100, b"QUIT\n").starts_with("220 cash desk"));
+    let status = world.json(0, &["status"]);
+    assert!(!status.to_string().contains("degraded"), "{status}");
+}
+
+#[test]
+fn a_custom_service_without_a_conversation_is_read_and_refused() {
+    let world = World::new();
+    let custom = "[custom-shop]\nbinary = r.example/shop:1\nexec = /shop --all\nports = 8081\n";
+    let decky = format!("[one]\nip = {}\nservices = shop\n", world.ip(10));
+    let file = world.fleet("f.ini", &format!("{custom}{decky}"));
+    world.run(&["check", file.to_str().unwrap()]).ok();
+    let ran = world.run(&["deploy", file.to_str().unwrap()]).code(3);
+    assert!(ran.err.contains("[custom-shop]") && ran.err.contains("docker engine"), "{}", ran.err);
+    // Defined and run by nobody, it stands in nobody's way.
+    let file = world.fleet("g.ini", &format!("{custom}[one]\nip = {}\nservices = ssh\n", world.ip(10)));
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    let bad = world.fleet("h.ini", &format!("[custom-x]\nports = 1\nanswers =\n  a => b\n  c\n{decky}"));
+    let ran = world.run(&["check", bad.to_str().unwrap()]).code(3);
+    assert!(ran.out.contains("bad-talk") || ran.err.contains("bad-talk"), "{}{}", ran.out, ran.err);
+}
