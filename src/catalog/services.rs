@@ -114,7 +114,7 @@ static SERVICES: [Service; 29] = [
     Service::new("snmp", "SNMP", &[udp(161)], &[]),
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
-    Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]) },
+    Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]).emulated() },
     Service::new("vnc", "VNC", &[tcp(5900)], &[]),
 ];
 
@@ -153,7 +153,7 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "ssh", "telnet"]);
+        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "ssh", "telnet", "tftp"]);
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

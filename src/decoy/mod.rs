@@ -18,6 +18,7 @@ pub mod ssh;
 pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tftp;
 pub mod tls;
 mod uptime;
 pub mod vfs;
@@ -68,6 +69,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "redis" => redis::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
+        "tftp" => tftp::build,
         _ => return None,
     })
 }
