@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY};
+use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SIP, SMTP, SMTP_RELAY};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -106,7 +106,7 @@ static SERVICES: [Service; 29] = [
     Service::new("postgres", "PostgreSQL", &[tcp(5432)], &[]),
     Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP),
     Service::new("redis", "Redis", &[tcp(6379)], REDIS).emulated(),
-    Service::new("sip", "SIP", &[tcp(5060), udp(5060)], &[]),
+    Service::new("sip", "SIP", &[tcp(5060), udp(5060)], SIP).emulated(),
     Service::new("smb", "SMB", &[tcp(445), tcp(139)], &[]),
     Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP),
     Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY),
@@ -153,7 +153,7 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "ssh", "telnet", "tftp"]);
+        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "sip", "ssh", "telnet", "tftp"]);
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

@@ -14,6 +14,7 @@ pub mod redis;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
+pub mod sip;
 pub mod ssh;
 pub mod telnet;
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "http" => http::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
+        "sip" => sip::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         "tftp" => tftp::build,

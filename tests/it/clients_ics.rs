@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::process::Stdio;
 use std::time::Duration;
 
-use crate::common::{World, eventually};
+use crate::common::{Ran, World, eventually, tool};
 
 /// Events of the fleet as JSON.
 fn events(world: &World, args: &[&str]) -> Vec<serde_json::Value> {
@@ -91,4 +92,84 @@ fn a_custom_service_without_a_conversation_is_read_and_refused() {
     let bad = world.fleet("h.ini", &format!("[custom-x]\nports = 1\nanswers =\n  a => b\n  c\n{decky}"));
     let ran = world.run(&["check", bad.to_str().unwrap()]).code(3);
     assert!(ran.out.contains("bad-talk") || ran.err.contains("bad-talk"), "{}{}", ran.out, ran.err);
+}
+
+/// One decky with `services`, and what else its file says of it.
+fn one(services: &str, more: &str) -> World {
+    let world = World::new();
+    let text = format!("[one]\nip = {}\ndistro = debian\nservices = {services}\n{more}", world.ip(10));
+    let file = world.fleet("f.ini", &text);
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    world
+}
+
+/// Runs a client; it has two minutes.
+fn client(program: &str, args: &[&str]) -> Ran {
+    let mut command = tool("timeout");
+    Ran::from(command.arg("120").arg(program).args(args).stdin(Stdio::null()).output().unwrap())
+}
+
+#[test]
+fn tftp_clients_put_and_get() {
+    let world = one("tftp", "");
+    let (ip, port) = (world.ip(10).to_string(), (world.offset + 69).to_string());
+    let payload: Vec<u8> = (0..3000u32).map(|n| n as u8).collect();
+    let up = world.write("drop.bin", &payload);
+    let back = world.path("back.bin");
+    tool("tftp");
+    let (up, back) = (up.to_str().unwrap(), back.to_str().unwrap());
+    client("tftp", &["-m", "binary", &ip, &port, "-c", "put", up, "drop.bin"]).code(0);
+    client("tftp", &["-m", "binary", &ip, &port, "-c", "get", "drop.bin", back]).code(0);
+    assert_eq!(std::fs::read(back).unwrap(), payload);
+    let stored = event(&world, &["--kind", "file"], |e| e["action"] == "upload");
+    let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&payload));
+    assert!(stored.to_string().contains(&hash), "{stored}");
+    let url = format!("tftp://{ip}:{port}/running-config");
+    let config = client("curl", &["-sS", &url]).code(0).out;
+    assert!(config.contains("enable secret 5") && config.ends_with("end\n"), "{config}");
+    let missing = client("curl", &["-sS", &format!("tftp://{ip}:{port}/nothing")]);
+    assert!(missing.err.contains("File Not Found") || missing.code == 68, "{}", missing.err);
+}
+
+#[test]
+fn sip_clients_are_challenged_and_let_in() {
+    let world = one("sip", "[one.sip]\nuser = 100\npassword = s3cret\n");
+    let (ip, port) = (world.ip(10).to_string(), (world.offset + 5060).to_string());
+    tool("sipsak");
+    let uri = format!("sip:100@{ip}:{port}");
+    let options = client("sipsak", &["-vv", "-s", &uri]);
+    assert!(options.out.contains("Server: Asterisk PBX 20."), "{}{}", options.out, options.err);
+    // Over TCP there is room for everything, and the address is proved.
+    let register = |password: &str| {
+        client(
+            "sipsak",
+            &[
+                "-U",
+                "-E",
+                "tcp",
+                "-C",
+                "sip:100@127.0.0.1:5099",
+                "-x",
+                "60",
+                "-u",
+                "100",
+                "-a",
+                password,
+                "-s",
+                &uri,
+            ],
+        )
+    };
+    assert_ne!(register("1234").code, 0);
+    let failed = event(&world, &["--kind", "login", "--service", "sip"], |e| e["outcome"] == "failure");
+    assert_eq!((&failed["user"], &failed["secret_kind"]), (&"100".into(), &"sip_digest_md5".into()));
+    register("s3cret").code(0);
+    event(&world, &["--kind", "login", "--service", "sip"], |e| e["outcome"] == "success");
+    let udp = client(
+        "sipsak",
+        &["-U", "-C", "sip:100@127.0.0.1:5099", "-x", "60", "-u", "100", "-a", "s3cret", "-s", &uri],
+    );
+    udp.code(0);
+    let named = client("nmap", &["-Pn", "-sV", "-p", &port, &ip]).code(0).out;
+    assert!(named.contains("Asterisk PBX 20."), "{named}");
 }
