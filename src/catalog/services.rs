@@ -82,7 +82,8 @@ const fn group(number: u16, address: [u8; 4]) -> Port {
 }
 
 static SERVICES: [Service; 29] = [
-    Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[]),
+    Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[])
+        .emulated(),
     Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS),
     Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], &[]),
     Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
@@ -153,7 +154,7 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "sip", "ssh", "telnet", "tftp"]);
+        assert_eq!(emulated, ["conpot", "ftp", "http", "mysql", "redis", "sip", "ssh", "telnet", "tftp"]);
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

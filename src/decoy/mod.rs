@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod ber;
+pub mod conpot;
 pub mod custom;
 pub mod datagram;
 pub mod ftp;
@@ -64,6 +65,7 @@ pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
 /// The decoy for a service slug; none when there is no emulation yet.
 pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
+        "conpot" => conpot::build,
         "ftp" => ftp::build,
         "http" => http::build,
         "mysql" => mysql::build,
