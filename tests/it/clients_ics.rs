@@ -170,6 +170,49 @@ fn sip_clients_are_challenged_and_let_in() {
         &["-U", "-C", "sip:100@127.0.0.1:5099", "-x", "60", "-u", "100", "-a", "s3cret", "-s", &uri],
     );
     udp.code(0);
-    let named = client("nmap", &["-Pn", "-sV", "-p", &port, &ip]).code(0).out;
-    assert!(named.contains("Asterisk PBX 20."), "{named}");
+}
+
+#[test]
+fn an_ics_is_read_written_and_named() {
+    let world = one("conpot", "");
+    let ip = world.ip(10).to_string();
+    let port = |number: u16| (world.offset + number).to_string();
+    let poll = |args: &[&str]| {
+        let modbus = port(502);
+        let mut all = vec!["-0", "-1", "-t", "4", "-p", &modbus];
+        all.extend(args);
+        client("mbpoll", &all).code(0).out
+    };
+    assert!(poll(&["-r", "0", "-c", "4", &ip]).contains("[3]:"));
+    poll(&["-r", "7", &ip, "4711"]);
+    assert!(poll(&["-r", "7", "-c", "1", &ip]).contains("4711"));
+    let write = event(&world, &["--service", "conpot"], |e| e["action"] == "write");
+    assert_eq!(write["modbus"]["address"], 7, "{write}");
+    let scripts = client(
+        "nmap",
+        &["-Pn", "-p", &format!("{},{}", port(102), port(502)), "--script", "+s7-info,+modbus-discover", &ip],
+    );
+    let out = scripts.code(0).out;
+    for told in ["Module: 6ES7 3", "Serial Number: S C-", "Original Siemens Equipment", "Siemens CPU 31"] {
+        assert!(out.contains(told), "{told}: {out}");
+    }
+    for tell in ["88111222", "Mouser", "Technodrome", "S7-200", "IM151"] {
+        assert!(!out.contains(tell), "{tell}: {out}");
+    }
+    let page = client("curl", &["-sSL", &format!("http://{ip}:{}/Portal0000.htm", port(80))]).code(0).out;
+    assert!(page.contains("SIMATIC S7-300"), "{page}");
+    let named = client("nmap", &["-Pn", "-sV", "--version-light", "-p", &port(80), &ip]).code(0).out;
+    assert!(named.contains("Siemens Simatic S7-300 PLC httpd"), "{named}");
+}
+
+#[test]
+fn nmap_names_asterisk() {
+    let world = World::new();
+    // nmap asks for SIP first on 8081 too: elsewhere it waits long for answers to what is not SIP.
+    let general = world.general().replace(&format!("{}", world.offset), &format!("{}", 8081 - 5060));
+    let text = format!("{general}[one]\nip = {}\ndistro = ubuntu22\nservices = sip\n", world.ip(10));
+    let file = world.write("f.ini", text);
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    let named = client("nmap", &["-Pn", "-sV", "-p", "8081", &world.ip(10).to_string()]).code(0).out;
+    assert!(named.contains("Asterisk PBX 18.10.0"), "{named}");
 }

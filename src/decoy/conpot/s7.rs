@@ -147,6 +147,7 @@ fn build(kind: u8, reference: &[u8], params: &[u8], data: &[u8], error: Option<[
 }
 
 const FINE: [u8; 2] = [0, 0];
+const WRONG_PASSWORD: [u8; 2] = [0xd6, 0x02];
 /// "Function not implemented or error in the telegram".
 const NOT_IMPLEMENTED: [u8; 2] = [0x81, 0x04];
 
@@ -232,6 +233,7 @@ fn user_data(
     let sequence = params.get(7).copied().unwrap_or(0);
     let command = |action| session.record.event(Kind::Command, action);
     let payload = data.get(4..).unwrap_or_default();
+    let mut refused = [0xd4, 0x01];
     let mut found = match (group, function) {
         // The next part of a list.
         (4, 1) if params.get(4) == Some(&0x12) => Some(std::mem::take(&mut conn.rest)),
@@ -265,6 +267,7 @@ fn user_data(
         (5, 1) => {
             let password = password(payload);
             session.record.login("s7_password", b"", Some((&password, SecretKind::Plaintext)), false);
+            refused = WRONG_PASSWORD;
             None
         }
         _ => {
@@ -281,7 +284,7 @@ fn user_data(
         conn.rest = bytes.split_off(room);
     }
     let more = u8::from(!conn.rest.is_empty());
-    let error: [u8; 2] = if found.is_some() { FINE } else { [0xd4, 0x01] };
+    let error: [u8; 2] = if found.is_some() { FINE } else { refused };
     let mut answer = vec![0, 1, 0x12, 8, 0x12, 0x80 | group, function, sequence, more, more];
     answer.extend(error);
     let data = match found {

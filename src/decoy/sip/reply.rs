@@ -68,29 +68,29 @@ impl<'r> Reply<'r> {
     }
 
     /// The bytes, if `room` is enough: as they should be, else without what need not be said, else with
-    /// short names too.
+    /// short names too, else without our name, and where it came from.
     pub(super) fn within(&self, room: usize) -> Option<Vec<u8>> {
-        let forms = [(true, false), (false, false), (false, true)];
-        forms.into_iter().map(|(all, short)| self.bytes(all, short)).find(|bytes| bytes.len() <= room)
+        (0..=4).map(|thrift| self.bytes(thrift)).find(|bytes| bytes.len() <= room)
     }
 
-    fn bytes(&self, all: bool, short: bool) -> Vec<u8> {
+    fn bytes(&self, thrift: u8) -> Vec<u8> {
+        let (all, short) = (thrift == 0, thrift >= 2);
         let mut out = format!("SIP/2.0 {}\r\n", self.status);
         let name = |long: &'static str| match (short, long) {
             (true, "Via") => "v",
-            (true, "Call-ID") => "i",
             (true, "From") => "f",
             (true, "To") => "t",
             (true, "Content-Length") => "l",
             _ => long,
         };
-        let gap = if short { ":" } else { ": " };
         let mut line = |key: &'static str, value: &str| {
+            // Simple clients know these two in one form only.
+            let gap = if short && !matches!(key, "Call-ID" | "WWW-Authenticate") { ":" } else { ": " };
             // Writing to a string cannot fail.
             let _ = write!(out, "{}{gap}{value}\r\n", name(key));
         };
         for (number, via) in self.request.vias.iter().enumerate() {
-            if number == 0 { line("Via", &self.received(via)) } else { line("Via", via) }
+            if number == 0 && thrift < 4 { line("Via", &self.received(via)) } else { line("Via", via) }
         }
         line("Call-ID", &self.request.call_id);
         line("From", &self.request.from);
@@ -105,7 +105,9 @@ impl<'r> Reply<'r> {
             _ => self.needed.as_slice(),
         };
         needed.iter().chain(more).for_each(|(key, value)| line(key, value));
-        line("Server", self.server);
+        if thrift < 3 {
+            line("Server", self.server);
+        }
         if self.body.is_empty() {
             line("Content-Length", if short { "0" } else { " 0" });
         } else {
