@@ -118,8 +118,8 @@ fn tftp_clients_put_and_get() {
     let back = world.path("back.bin");
     tool("tftp");
     let (up, back) = (up.to_str().unwrap(), back.to_str().unwrap());
-    client("tftp", &["-m", "binary", &ip, &port, "-c", "put", up, "drop.bin"]).code(0);
-    client("tftp", &["-m", "binary", &ip, &port, "-c", "get", "drop.bin", back]).code(0);
+    client("tftp", &["-m", "binary", &ip, &port, "-c", "put", up, "drop.bin"]).ok();
+    client("tftp", &["-m", "binary", &ip, &port, "-c", "get", "drop.bin", back]).ok();
     assert_eq!(std::fs::read(back).unwrap(), payload);
     let stored = event(&world, &["--kind", "file"], |e| e["action"] == "upload");
     let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&payload));
@@ -163,13 +163,13 @@ fn sip_clients_are_challenged_and_let_in() {
     assert_ne!(register("1234").code, 0);
     let failed = event(&world, &["--kind", "login", "--service", "sip"], |e| e["outcome"] == "failure");
     assert_eq!((&failed["user"], &failed["secret_kind"]), (&"100".into(), &"sip_digest_md5".into()));
-    register("s3cret").code(0);
+    register("s3cret").ok();
     event(&world, &["--kind", "login", "--service", "sip"], |e| e["outcome"] == "success");
     let udp = client(
         "sipsak",
         &["-U", "-C", "sip:100@127.0.0.1:5099", "-x", "60", "-u", "100", "-a", "s3cret", "-s", &uri],
     );
-    udp.code(0);
+    udp.ok();
 }
 
 #[test]

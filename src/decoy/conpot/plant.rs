@@ -38,7 +38,7 @@ impl Plant {
         let draw = |what: &str, bound| self.seed.number(&format!("{what}/{}", number / 3), bound);
         // Engineers choose round numbers.
         let setpoint = draw("setpoint", 180).saturating_add(20).saturating_mul(10);
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             return u16::try_from(setpoint).unwrap_or(0);
         }
         let own = |what: &str, bound| self.seed.number(&format!("{what}/{number}"), bound);
@@ -102,7 +102,7 @@ mod tests {
                 plant.measured(number, at + 300.0),
             );
             assert!(a.abs_diff(b) <= 8, "{number}: {a} {b}");
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 assert_eq!(a, c);
             } else {
                 moved += usize::from(a.abs_diff(c) > 3);

@@ -83,7 +83,7 @@ fn fresh(ics: &Ics, space: u32, at: u32) -> u8 {
         }
         0x101 => {
             let [high, low] = ics.plant.measured(number, now()).to_be_bytes();
-            if at % 2 == 0 { high } else { low }
+            if at.is_multiple_of(2) { high } else { low }
         }
         _ => 0,
     }

@@ -30,20 +30,25 @@ pub(super) struct Request<'m> {
 pub(super) enum Framed {
     /// This much.
     Whole(usize),
-    /// It is not all there.
+    /// Its head is not all there.
     More,
+    /// It will take this much.
+    Until(usize),
     /// It never will be one.
     TooLong,
 }
 
-/// Finds the end of the message that a stream begins with (RFC 3261 §18.3).
-pub(super) fn frame(bytes: &[u8]) -> Framed {
+/// Finds the end of the message that a stream begins with (RFC 3261 §18.3). The first `seen` bytes were looked
+/// at before, in vain.
+pub(super) fn frame(bytes: &[u8], seen: usize) -> Framed {
     // A blank line between two messages keeps the connection alive and says nothing.
     if bytes.starts_with(b"\r\n") || bytes.starts_with(b"\n") {
         let end = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         return Framed::Whole(end);
     }
-    let Some(head) = head_end(bytes) else {
+    // An end may have begun in what was seen.
+    let from = seen.saturating_sub(3).min(bytes.len());
+    let Some(head) = bytes.get(from..).and_then(head_end).map(|end| end.saturating_add(from)) else {
         return if bytes.len() >= MESSAGE_MAX { Framed::TooLong } else { Framed::More };
     };
     let text = bytes.get(..head).map(String::from_utf8_lossy).unwrap_or_default();
@@ -56,7 +61,7 @@ pub(super) fn frame(bytes: &[u8]) -> Framed {
     let Some(whole) = head.checked_add(length.unwrap_or(0)).filter(|n| *n <= MESSAGE_MAX) else {
         return Framed::TooLong;
     };
-    if bytes.len() >= whole { Framed::Whole(whole) } else { Framed::More }
+    if bytes.len() >= whole { Framed::Whole(whole) } else { Framed::Until(whole) }
 }
 
 fn head_end(bytes: &[u8]) -> Option<usize> {
@@ -175,10 +180,12 @@ mod tests {
         assert_eq!((request.vias.len(), request.branch()), (2, "z9hG4bKx"));
         assert_eq!((request.cseq.as_str(), request.call_id.as_str()), ("7 OPTIONS", "9"));
         assert_eq!((user_of(&request.from), user_of(request.uri), user_of("sip:nm")), ("bob", "100", ""));
-        assert_eq!(frame(OPTIONS), Framed::Whole(OPTIONS.len()));
-        assert_eq!(frame(&OPTIONS[..OPTIONS.len() - 1]), Framed::More);
-        assert_eq!(frame(b"\r\n\r\nOPTIONS"), Framed::Whole(4));
-        assert_eq!(frame(b"A\r\nContent-Length: 18446744073709551615\r\n\r\n"), Framed::TooLong);
+        assert_eq!(frame(OPTIONS, 0), Framed::Whole(OPTIONS.len()));
+        assert_eq!(frame(&OPTIONS[..OPTIONS.len() - 1], 0), Framed::Until(OPTIONS.len()));
+        assert_eq!(frame(b"OPTIONS sip:x SIP/2.0\r\n", 9), Framed::More);
+        assert_eq!(frame(b"A x\r\n\r\n", 5), Framed::Whole(7));
+        assert_eq!(frame(b"\r\n\r\nOPTIONS", 0), Framed::Whole(4));
+        assert_eq!(frame(b"A\r\nContent-Length: 18446744073709551615\r\n\r\n", 0), Framed::TooLong);
     }
 
     #[test]

@@ -95,11 +95,13 @@ impl Decoy for Sip {
 impl Sip {
     async fn talk(&self, session: &mut Session) -> io::Result<()> {
         let mut pending = Vec::new();
+        let mut seen = 0;
         let mut chunk = [0u8; 2048];
         loop {
-            match frame(&pending) {
+            match frame(&pending, seen) {
                 Framed::Whole(length) => {
                     let message: Vec<u8> = pending.drain(..length).collect();
+                    seen = 0;
                     let blank = message.iter().all(|b| matches!(b, b'\r' | b'\n'));
                     let mut out = Vec::new();
                     if !blank {
@@ -119,12 +121,22 @@ impl Sip {
                         session.write(&out).await?;
                     }
                 }
-                Framed::More => {
-                    let got = session.read(&mut chunk).await?;
-                    if got == 0 {
-                        return Ok(());
+                more @ (Framed::More | Framed::Until(_)) => {
+                    let wanted = if let Framed::Until(whole) = more { whole } else { 0 };
+                    if wanted == 0 {
+                        seen = pending.len();
                     }
-                    pending.extend_from_slice(chunk.get(..got).unwrap_or_default());
+                    // What is known to lack its body is not looked at again before that is there.
+                    loop {
+                        let got = session.read(&mut chunk).await?;
+                        if got == 0 {
+                            return Ok(());
+                        }
+                        pending.extend_from_slice(chunk.get(..got).unwrap_or_default());
+                        if pending.len() >= wanted {
+                            break;
+                        }
+                    }
                 }
                 Framed::TooLong => {
                     session.record.error("limit", "message longer than pjsip takes");

@@ -19,7 +19,6 @@ pub(super) struct Reply<'r> {
     tag: Option<String>,
     cseq: Option<String>,
     server: &'r str,
-    body: &'r str,
 }
 
 impl<'r> Reply<'r> {
@@ -29,8 +28,8 @@ impl<'r> Reply<'r> {
         status: &'static str,
         server: &'r str,
     ) -> Self {
-        let (needed, more, tight, tag, cseq, body) = (Vec::new(), Vec::new(), None, None, None, "");
-        Self { request, peer, status, needed, tight, more, tag, cseq, server, body }
+        let (needed, more, tight, tag, cseq) = (Vec::new(), Vec::new(), None, None, None);
+        Self { request, peer, status, needed, tight, more, tag, cseq, server }
     }
 
     pub(super) fn needs(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -59,11 +58,6 @@ impl<'r> Reply<'r> {
     pub(super) fn of_method(mut self, method: &str) -> Self {
         let number = self.request.cseq.split(' ').next().unwrap_or("1");
         self.cseq = Some(format!("{number} {method}"));
-        self
-    }
-
-    pub(super) fn body(mut self, body: &'r str) -> Self {
-        self.body = body;
         self
     }
 
@@ -108,14 +102,9 @@ impl<'r> Reply<'r> {
         if thrift < 3 {
             line("Server", self.server);
         }
-        if self.body.is_empty() {
-            line("Content-Length", if short { "0" } else { " 0" });
-        } else {
-            line("Content-Type", "application/sdp");
-            line("Content-Length", &format!("{:>5}", self.body.len()));
-        }
+        // pjsip writes it so.
+        line("Content-Length", if short { "0" } else { " 0" });
         out.push_str("\r\n");
-        out.push_str(self.body);
         out.into_bytes()
     }
 
