@@ -44,6 +44,12 @@ pub(super) const REDIS: &[Setting] = &[
     Setting::new("password", Password, None, "password AUTH asks for; without it everybody gets in"),
 ];
 
+pub(super) const SIP: &[Setting] = &[
+    Setting::new("version", Text, None, "Asterisk's version; that of the decky's distro without it"),
+    Setting::new("user", Text, None, "extension that gets in"),
+    Setting::new("password", Password, None, "password of the extension"),
+];
+
 const SERVER_HEADER: Setting =
     Setting::new("server_header", Text, None, "Server header; drawn from the decky's identity without it");
 const RESPONSE_CODE: Setting = Setting::new(

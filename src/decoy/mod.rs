@@ -5,6 +5,8 @@
 
 mod accounts;
 pub mod ber;
+pub mod conpot;
+pub mod custom;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
@@ -13,11 +15,13 @@ pub mod redis;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
+pub mod sip;
 pub mod sniffer;
 pub mod ssh;
 pub mod telnet;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
+pub mod tftp;
 pub mod tls;
 mod uptime;
 pub mod vfs;
@@ -62,12 +66,15 @@ pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
 /// The decoy for a service slug; none when there is no emulation yet.
 pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
+        "conpot" => conpot::build,
         "ftp" => ftp::build,
         "http" => http::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
+        "sip" => sip::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
+        "tftp" => tftp::build,
         _ => return None,
     })
 }

@@ -83,7 +83,7 @@ impl Fabric for Lan {
         let promise = Promise(Some(tell));
         let known = preflight::parent(&mut self.netlink, claim.network)
             .and_then(|parent| Site::new(claim, parent.index))
-            .and_then(|site| Ok((site, wanted(claim.decky, claim.network)?)));
+            .and_then(|site| Ok((site, wanted(claim)?)));
         let (site, (wanted, missing)) = match known {
             Ok(known) => known,
             Err(error) => return promise.keep(Err(error)),

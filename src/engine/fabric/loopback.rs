@@ -19,7 +19,7 @@ impl Fabric for Loopback {
             )
             .remedy("use a network inside 127.0.0.0/8, such as 127.77.0.0/16"));
         }
-        let (wanted, missing) = wanted(claim.decky, claim.network)?;
+        let (wanted, missing) = wanted(claim)?;
         Ok(Prepared { listeners: listeners(wanted, ip, kept.listeners)?, missing, home: None })
     }
 }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     fn prepare(decky: &Decky, network: &Network, listeners: Vec<Listener>) -> Result<Prepared, EngineError> {
-        let claim = Claim { decky, mac: Mac([2, 0, 0, 0, 0, 1]), network };
+        let claim = Claim { decky, mac: Mac([2, 0, 0, 0, 0, 1]), network, customs: &[] };
         Loopback.prepare(&claim, Kept { listeners, home: None })
     }
 
