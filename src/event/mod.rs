@@ -5,6 +5,7 @@
 
 pub mod control;
 pub mod escape;
+pub mod hash;
 pub mod line;
 pub mod read;
 mod record;

@@ -50,6 +50,28 @@ words! {
         MysqlNative = "mysql_native_password",
         /// Scramble of caching_sha2_password.
         MysqlCachingSha2 = "mysql_caching_sha2_password",
+        /// Response of NTLM version 1.
+        NtlmV1 = "ntlmssp_v1",
+        /// Response of NTLM version 2.
+        NtlmV2 = "ntlmssp_v2",
+        /// Answer to PostgreSQL's MD5 challenge.
+        PostgresMd5 = "postgres_md5",
+        /// Client proof of SCRAM-SHA-1.
+        ScramSha1 = "scram_sha1",
+        /// Client proof of SCRAM-SHA-256.
+        ScramSha256 = "scram_sha256",
+        /// Answer to VNC's challenge, DES.
+        VncDes = "vnc_des_response",
+        /// SIP digest response.
+        SipDigest = "sip_digest_md5",
+        /// CRAM-MD5 response (SASL).
+        CramMd5 = "cram_md5",
+        /// APOP response (POP3).
+        Apop = "apop_md5",
+        /// Authentication parameters of an SNMPv3 message.
+        Snmpv3 = "snmpv3_usm",
+        /// Encrypted time stamp of a Kerberos AS-REQ.
+        Krb5 = "krb5_as_req",
         /// Anything else.
         Other = "other",
     }

@@ -224,13 +224,8 @@ impl Mysql {
         let record = &wire.session.record;
         let mut draft = record.event(Kind::Login, action).outcome(ok).user(&login.user);
         if !login.response.is_empty() {
-            draft = draft.secret(&login.response, kind).field("mysql.challenge", hex::encode(salt));
-            draft = draft.field("mysql.response", hex::encode(&login.response));
-            if !self.product.sha2 && login.response.len() == 20 {
-                let hash = format!("$mysqlna${}*{}", hex::encode(salt), hex::encode(&login.response));
-                // Format of hashcat mode 11200 and of john's mysqlna.
-                draft = draft.field("mysql.hash", hash);
-            }
+            let response = hex::encode(&login.response);
+            draft = draft.secret(response.as_bytes(), kind).field("mysql.salt", hex::encode(salt));
         }
         if let Some(database) = &login.database {
             draft = draft.bytes("db.name", database);
