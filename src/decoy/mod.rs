@@ -4,6 +4,7 @@
 //! dials out, executes, decompresses or trusts a byte. A worker has no sockets but those it was given.
 
 mod accounts;
+pub mod cast;
 pub mod ftp;
 pub mod http;
 pub mod mysql;

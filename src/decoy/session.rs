@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::event::cast::Chunk;
 use crate::event::{Bytes, Event, Kind, SecretKind};
 
 /// A duplex byte stream; `TcpStream` in a worker, an in-memory pipe in unit tests.
@@ -21,6 +22,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub trait Sink: Send + Sync {
     /// Takes one event; never blocks and never fails (a full channel counts the loss).
     fn emit(&self, event: Event);
+
+    /// Takes a part of a recording, which gives way to events; false when there was no room for it.
+    fn cast(&self, chunk: &Chunk) -> bool;
 }
 
 /// Records events of one connection. Cheap to clone; safe to use after the stream is gone.
@@ -43,6 +47,11 @@ impl Recorder {
         session: &str,
     ) -> Self {
         Self { sink, service: service.into(), source, destination, session: session.into() }
+    }
+
+    /// Where recordings go, and the names of the connection and the service.
+    pub(super) fn parts(&self) -> (Arc<dyn Sink>, Arc<str>, &str) {
+        (self.sink.clone(), self.session.clone(), &self.service)
     }
 
     /// Starts an event; nothing is recorded until [`Draft::emit`].

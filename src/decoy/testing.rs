@@ -8,15 +8,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use super::session::{Counted, Counters, Recorder, Session, Sink, SparePool};
 use super::{Build, Decoy};
 use crate::event::Event;
+use crate::event::cast::Chunk;
 use crate::model::{Persona, Seed, Settings};
 
 /// Keeps what was recorded.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Vec<Event>>);
+pub(crate) struct Kept(Mutex<Vec<Event>>, Mutex<Vec<Chunk>>);
 
 impl Sink for Kept {
     fn emit(&self, event: Event) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    fn cast(&self, chunk: &Chunk) -> bool {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(chunk.clone());
+        true
     }
 }
 
@@ -24,6 +30,11 @@ impl Kept {
     /// Everything so far.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every part of a recording so far.
+    pub(crate) fn casts(&self) -> Vec<Chunk> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

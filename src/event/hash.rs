@@ -243,16 +243,12 @@ impl Stored<'_> {
                 let text = format!("$krb5pa$23${user}${realm}${salt}${time}{checksum}");
                 made(7500, "Kerberos 5, etype 23, AS-REQ Pre-Auth", text).filter(|_| time.len() == 72)
             }
-            17 => made(
-                19800,
-                "Kerberos 5, etype 17, Pre-Auth",
-                format!("$krb5pa$17${user}${realm}${cipher}"),
-            ),
-            18 => made(
-                19900,
-                "Kerberos 5, etype 18, Pre-Auth",
-                format!("$krb5pa$18${user}${realm}${cipher}"),
-            ),
+            17 => {
+                made(19800, "Kerberos 5, etype 17, Pre-Auth", format!("$krb5pa$17${user}${realm}${cipher}"))
+            }
+            18 => {
+                made(19900, "Kerberos 5, etype 18, Pre-Auth", format!("$krb5pa$18${user}${realm}${cipher}"))
+            }
             _ => None,
         }
     }

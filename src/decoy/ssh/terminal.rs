@@ -1,6 +1,7 @@
 //! The shell on a channel, with and without a terminal.
 
 use super::channel::{Program, Shared, Step};
+use crate::decoy::cast::Cast;
 use crate::decoy::shell::{Exec, Shell, Tty, TtyEvent};
 
 /// Bytes of input handled in one step.
@@ -73,15 +74,24 @@ pub(super) struct Terminal {
     seat: Seat,
     tty: Tty,
     status: u8,
+    cast: Option<Cast>,
 }
 
 impl Terminal {
     /// Starts it; greeting and prompt go to `out`.
-    pub(super) fn login(shared: &Shared, out: &mut Vec<u8>) -> Self {
-        let mut terminal = Self { seat: Seat::new(shared), tty: Tty::new(), status: 0 };
+    pub(super) fn login(shared: &Shared, cast: Option<Cast>, out: &mut Vec<u8>) -> Self {
+        let mut terminal = Self { seat: Seat::new(shared), tty: Tty::new(), status: 0, cast };
+        let from = out.len();
         out.extend(cooked(&terminal.seat.0.banner()));
         terminal.prompt(out);
+        terminal.shown(out.get(from..));
         terminal
+    }
+
+    fn shown(&mut self, bytes: Option<&[u8]>) {
+        if let (Some(cast), Some(bytes)) = (&mut self.cast, bytes) {
+            cast.output(bytes);
+        }
     }
 
     fn prompt(&mut self, out: &mut Vec<u8>) {
@@ -98,6 +108,25 @@ impl Program for Terminal {
         if input.is_empty() {
             return Step::Idle;
         }
+        let from = out.len();
+        let step = self.keys(input, shared, out);
+        self.shown(out.get(from..));
+        step
+    }
+
+    fn eof(&mut self, _: &mut Shared, _: &mut Vec<u8>) -> u8 {
+        self.status
+    }
+
+    fn resize(&mut self, size: (u32, u32)) {
+        if let Some(cast) = &mut self.cast {
+            cast.resize(size);
+        }
+    }
+}
+
+impl Terminal {
+    fn keys(&mut self, input: &mut Vec<u8>, shared: &mut Shared, out: &mut Vec<u8>) -> Step {
         let mut used = 0;
         let mut event = None;
         for byte in input.iter().take(SLICE) {
@@ -132,10 +161,6 @@ impl Program for Terminal {
         }
         self.prompt(out);
         Step::More
-    }
-
-    fn eof(&mut self, _: &mut Shared, _: &mut Vec<u8>) -> u8 {
-        self.status
     }
 }
 

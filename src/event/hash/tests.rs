@@ -149,10 +149,12 @@ fn each_kind_in_the_form_of_its_mode() {
 
 #[test]
 fn what_only_john_reads() {
-    let vnc = event(SecretKind::VncDes, "", "dd96d21781a70da49443279975404dd0", &[(
-        "vnc.challenge",
-        json!("84076f040550eea9341967633b5f3855"),
-    )]);
+    let vnc = event(
+        SecretKind::VncDes,
+        "",
+        "dd96d21781a70da49443279975404dd0",
+        &[("vnc.challenge", json!("84076f040550eea9341967633b5f3855"))],
+    );
     assert_eq!(hashcat(&vnc), Err(Left::NoForm(SecretKind::VncDes)));
     let text = line(&stored(&vnc), Form::John).unwrap().text;
     assert_eq!(text, "$vnc$*84076F040550EEA9341967633B5F3855*DD96D21781A70DA49443279975404DD0");

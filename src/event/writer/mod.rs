@@ -7,6 +7,7 @@
 //! Its sandbox: files below the events directory and no others, TCP and UDP out (for the log target)
 //! but no listening. It looks up no names: the supervisor sends addresses along.
 
+pub(super) mod casts;
 mod files;
 mod forward;
 
@@ -19,11 +20,13 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::net::RecvFlags;
 
+use super::cast::{self, Chunk};
 use super::control::{Message, Received, Stats, receive, send};
 use super::{DATAGRAM_MAX, Event, line, syslog};
 use crate::host::sandbox::{self, SandboxError};
 use crate::host::sys;
 use crate::model::LogTarget;
+use casts::Casts;
 use files::Files;
 use forward::Forward;
 
@@ -89,6 +92,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WriterError> {
     let named = |source| WriterError::Directory { dir: dir.display().to_string(), source };
     let owner = rustix::process::geteuid().is_root().then_some(UID);
     let files = Files::open(&dir, quota, segment, owner).map_err(named)?;
+    let casts = Casts::open(files.directory(), casts::QUOTA.min(quota), files.owner()).map_err(named)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?;
     // Files that could not be given away are still root's: it stays root then, without its powers.
     let uid = files.owner().unwrap_or_else(|| rustix::process::geteuid().as_raw());
@@ -98,6 +102,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WriterError> {
         epoll,
         control,
         files,
+        casts,
         forward: Forward::default(),
         workers: BTreeMap::new(),
         next: FIRST_WORKER,
@@ -125,6 +130,7 @@ struct Writer {
     epoll: OwnedFd,
     control: OwnedFd,
     files: Files,
+    casts: Casts,
     forward: Forward,
     workers: BTreeMap<u64, Worker>,
     next: u64,
@@ -225,8 +231,20 @@ impl Writer {
             };
             let Some(length) = got else {
                 self.workers.remove(&token);
+                self.casts.forget(token);
                 return;
             };
+            if buffer.first() == Some(&cast::MARK) {
+                match buffer.get(..length).and_then(Chunk::parse) {
+                    Some(chunk) => {
+                        if let Err(error) = self.casts.take(token, &worker.decky, &chunk) {
+                            self.stats.disk_error = Some(format!("a recording: {error}"));
+                        }
+                    }
+                    None => self.stats.invalid += 1,
+                }
+                continue;
+            }
             match buffer.get(..length).and_then(|bytes| parse(bytes, &worker.decky)) {
                 Some(event) => self.take(event),
                 None => self.stats.invalid += 1,
