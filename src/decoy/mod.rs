@@ -15,6 +15,7 @@ pub mod ssh;
 pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod upload;
 mod uptime;
 pub mod vfs;
 pub mod worker;

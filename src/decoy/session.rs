@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ pub trait Sink: Send + Sync {
 
     /// Takes a part of a recording, which gives way to events; false when there was no room for it.
     fn cast(&self, chunk: &Chunk) -> bool;
+
+    /// Whether so many bytes of what clients brought may be kept, of all that the decky may keep.
+    fn may_keep(&self, bytes: usize) -> bool;
 }
 
 /// Records events of one connection. Cheap to clone; safe to use after the stream is gone.
@@ -35,6 +38,8 @@ pub struct Recorder {
     source: SocketAddr,
     destination: SocketAddr,
     session: Arc<str>,
+    /// Bytes kept of what the client brought.
+    kept: Arc<AtomicUsize>,
 }
 
 impl Recorder {
@@ -46,7 +51,14 @@ impl Recorder {
         destination: SocketAddr,
         session: &str,
     ) -> Self {
-        Self { sink, service: service.into(), source, destination, session: session.into() }
+        Self {
+            sink,
+            service: service.into(),
+            source,
+            destination,
+            session: session.into(),
+            kept: Arc::default(),
+        }
     }
 
     /// Where recordings go, and the names of the connection and the service.
@@ -141,6 +153,13 @@ impl Draft<'_> {
     pub fn bytes(self, name: &str, bytes: &[u8]) -> Self {
         let value = Bytes::new(bytes).to_value();
         self.field(name, value)
+    }
+
+    /// Whether so many bytes more of an upload may be kept ([`super::upload`]); they are counted then.
+    pub(super) fn may_keep(&self, bytes: usize) -> bool {
+        let add = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= super::upload::SESSION_MAX);
+        self.recorder.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+            && self.recorder.sink.may_keep(bytes)
     }
 
     /// Records it.

@@ -28,6 +28,7 @@ pub(super) struct Channel {
     backlog: Mutex<Backlog>,
     waiting: Notify,
     recordings: Mutex<Throttle>,
+    uploads: Mutex<Throttle>,
     /// Where the next report says it happened: address of the decky, as last seen.
     here: Mutex<Option<SocketAddr>>,
 }
@@ -42,8 +43,9 @@ struct Backlog {
 impl Channel {
     /// Sends over `socket`, a datagram or sequenced-packet socket.
     pub(super) fn new(socket: OwnedFd, governor: Arc<Governor>) -> Self {
-        let (lost, backlog, waiting, recordings, here) = Default::default();
-        Self { socket, governor, lost, backlog, waiting, recordings, here }
+        let (lost, backlog, waiting, here) = Default::default();
+        let (recordings, uploads) = Default::default();
+        Self { socket, governor, lost, backlog, waiting, recordings, uploads, here }
     }
 
     /// Sends what had to wait, until the process ends. Sleeps while nothing waits.
@@ -173,6 +175,10 @@ impl Sink for Channel {
             self.waiting.notify_one();
         }
         true
+    }
+
+    fn may_keep(&self, bytes: usize) -> bool {
+        lock(&self.uploads).take(bytes, Instant::now())
     }
 }
 
