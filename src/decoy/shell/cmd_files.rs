@@ -31,8 +31,8 @@ fn quoted(sh: &Shell, name: &str) -> String {
 
 fn missing_operand(sh: &mut Shell, name: &str) -> u8 {
     if sh.is_busybox() {
-        let version = sh.machine().distro.shell_version;
-        return sh.fail(&format!("BusyBox v{version} (2023-11-07 18:53:09 UTC) multi-call binary.\n\nUsage: {name} [OPTIONS] FILE..."));
+        let version = super::cmd_busybox::version(sh);
+        return sh.fail(&format!("BusyBox v{version} multi-call binary.\n\nUsage: {name} [OPTIONS] FILE..."));
     }
     sh.fail(&format!("{name}: missing operand\nTry '{name} --help' for more information."))
 }

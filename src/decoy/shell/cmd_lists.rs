@@ -1,7 +1,7 @@
 //! Making and handing on lists: `seq`, `yes`, `xargs`, and their like.
 
 use super::Shell;
-use super::cmd_text::{inputs, lines, open, tool};
+use super::cmd_text::{inputs, lines};
 use super::commands::{Command, Options};
 use super::text::{decode, encode};
 
@@ -16,7 +16,6 @@ pub(super) fn find(name: &str) -> Option<Command> {
         "seq" => seq,
         "yes" => yes,
         "xargs" => xargs,
-        "cmp" | "diff" => diff,
         _ => return None,
     })
 }
@@ -113,21 +112,4 @@ fn xargs(sh: &mut Shell, args: &[String]) -> u8 {
         }
     }
     status
-}
-
-fn diff(sh: &mut Shell, args: &[String]) -> u8 {
-    let tool = tool(args);
-    let options = Options::new(args, "");
-    let [one, two] = options.rest.as_slice() else {
-        return sh.fail(&format!("{tool}: missing operand after '{tool}'"));
-    };
-    match (open(sh, one), open(sh, two)) {
-        (Ok(a), Ok(b)) if a == b => 0,
-        (Ok(_), Ok(_)) => {
-            sh.say(&format!("Files {one} and {two} differ"));
-            1
-        }
-        (Err(error), _) => sh.fail(&format!("{tool}: {one}: {error}")) + 1,
-        (_, Err(error)) => sh.fail(&format!("{tool}: {two}: {error}")) + 1,
-    }
 }

@@ -1,8 +1,9 @@
 //! Which commands there are.
 
 use super::{
-    Shell, builtins, cmd_copy, cmd_digest, cmd_files, cmd_find, cmd_lists, cmd_ls, cmd_net, cmd_packages,
-    cmd_process, cmd_service, cmd_system, cmd_text, cmd_transform, cmd_users, condition, echo,
+    Shell, builtins, cmd_accounts, cmd_admin, cmd_busybox, cmd_copy, cmd_digest, cmd_files, cmd_find,
+    cmd_lists, cmd_ls, cmd_net, cmd_pack, cmd_packages, cmd_process, cmd_script, cmd_service, cmd_system,
+    cmd_text, cmd_tools, cmd_transform, cmd_users, condition, echo,
 };
 
 /// Plays a command: arguments with its name first; returns its status.
@@ -80,6 +81,12 @@ pub(super) fn find(name: &str) -> Option<Command> {
         .or_else(|| cmd_digest::find(name))
         .or_else(|| cmd_system::find(name))
         .or_else(|| cmd_users::find(name))
+        .or_else(|| cmd_accounts::find(name))
+        .or_else(|| cmd_busybox::find(name))
+        .or_else(|| cmd_admin::find(name))
+        .or_else(|| cmd_tools::find(name))
+        .or_else(|| cmd_pack::find(name))
+        .or_else(|| cmd_script::find(name))
         .or_else(|| cmd_process::find(name))
         .or_else(|| cmd_net::find(name))
         .or_else(|| cmd_packages::find(name))
@@ -166,8 +173,8 @@ impl Options {
 /// Says that an option is unknown, as GNU tools do or BusyBox does.
 pub(super) fn invalid_option(sh: &mut Shell, name: &str, letter: char) -> u8 {
     if sh.is_busybox() {
-        let version = sh.machine().distro.shell_version;
-        sh.fail(&format!("{name}: unrecognized option: {letter}\nBusyBox v{version} (2023-11-07 18:53:09 UTC) multi-call binary.\n\nUsage: {name} [OPTIONS]"));
+        let version = cmd_busybox::version(sh);
+        sh.fail(&format!("{name}: unrecognized option: {letter}\nBusyBox v{version} multi-call binary.\n\nUsage: {name} [OPTIONS]"));
     } else {
         sh.fail(&format!("{name}: invalid option -- '{letter}'\nTry '{name} --help' for more information."));
     }

@@ -5,6 +5,9 @@
 mod arith;
 mod ast;
 mod builtins;
+mod cmd_accounts;
+mod cmd_admin;
+mod cmd_busybox;
 mod cmd_copy;
 mod cmd_digest;
 mod cmd_files;
@@ -12,11 +15,14 @@ mod cmd_find;
 mod cmd_lists;
 mod cmd_ls;
 mod cmd_net;
+mod cmd_pack;
 mod cmd_packages;
 mod cmd_process;
+mod cmd_script;
 mod cmd_service;
 mod cmd_system;
 mod cmd_text;
+mod cmd_tools;
 mod cmd_transform;
 mod cmd_users;
 mod commands;
@@ -24,6 +30,7 @@ mod condition;
 mod echo;
 mod env;
 mod expand;
+mod fetch;
 mod glob;
 mod login;
 mod parse;
@@ -36,6 +43,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use fetch::Fetch;
 pub use tty::{MAX_LINE, Tty, TtyEvent};
 
 use crate::decoy::vfs::distro::Family;
@@ -61,6 +69,8 @@ pub struct Exec {
     pub status: u8,
     /// Whether the shell is over.
     pub exit: bool,
+    /// What it would have fetched, or talked to.
+    pub fetched: Vec<Fetch>,
 }
 
 /// Why the rest of a line does not run.
@@ -142,6 +152,13 @@ pub struct Shell {
     turns: usize,
     expanded: usize,
     budget: usize,
+    fetched: Vec<Fetch>,
+    /// What the terminal waits for.
+    ask: Option<cmd_accounts::Ask>,
+    /// Lines so far, of a shell that reads them from a pipe.
+    line: usize,
+    /// Whether an applet of BusyBox runs.
+    applet: bool,
 }
 
 const TERMINAL: Fds = Fds { input: None, out: Some(0), err: Some(0) };
@@ -185,6 +202,10 @@ impl Shell {
             turns: 0,
             expanded: 0,
             budget: 0,
+            fetched: Vec::new(),
+            ask: None,
+            line: 0,
+            applet: false,
         };
         shell.load_history();
         if flavor == Flavor::Bash {
@@ -226,6 +247,9 @@ impl Shell {
 
     /// The prompt; that of a continued line while a command is not complete.
     pub fn prompt(&self) -> Vec<u8> {
+        if let Some(question) = self.question() {
+            return question.to_vec();
+        }
         if !self.pending.is_empty() {
             return b"> ".to_vec();
         }
@@ -235,6 +259,7 @@ impl Shell {
     /// Drops a command that is not complete yet (Control-C).
     pub fn interrupt(&mut self) {
         self.pending.clear();
+        self.ask = None;
         self.status = 130;
     }
 
@@ -242,8 +267,13 @@ impl Shell {
     /// prompt; the next one goes on with it.
     pub fn exec(&mut self, line: &[u8]) -> Exec {
         self.begin();
+        self.line = self.line.saturating_add(1);
+        if let Some(ask) = self.ask.take() {
+            self.answer(ask, line.get(..line.len().min(MAX_LINE)).unwrap_or_default());
+            return self.end();
+        }
         let line = text::decode(line.get(..line.len().min(parse::MAX_SOURCE)).unwrap_or_default());
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.interactive {
             self.remember(&line);
         }
         let mut whole = std::mem::take(&mut self.pending);
@@ -270,6 +300,7 @@ impl Shell {
     /// an incomplete command is an error.
     pub fn exec_command(&mut self, line: &[u8]) -> Exec {
         self.begin();
+        self.line = 1;
         self.interactive = false;
         self.env.name = if self.flavor == Flavor::Bash { "bash" } else { "ash" }.to_owned();
         let line = text::decode(line.get(..line.len().min(parse::MAX_SOURCE)).unwrap_or_default());
@@ -277,6 +308,15 @@ impl Shell {
             self.syntax_error(&error, &line);
         }
         Exec { exit: true, ..self.end() }
+    }
+
+    /// Goes on as a shell that reads its commands from a pipe (`ssh -T host`): no job numbers, no history,
+    /// and the numbers of lines in its messages. `name` is what it was called by; none for a login shell.
+    pub fn pipe(&mut self, name: Option<&str>) {
+        self.interactive = false;
+        if let Some(name) = name {
+            name.clone_into(&mut self.env.name);
+        }
     }
 
     /// The files as this session sees them.
@@ -317,7 +357,7 @@ impl Shell {
         }
         let exit = self.stop == Some(Stop::Exit);
         self.begin();
-        Exec { output, status: self.status, exit }
+        Exec { output, status: self.status, exit, fetched: std::mem::take(&mut self.fetched) }
     }
 
     fn machine(&self) -> &Arc<Machine> {
@@ -337,7 +377,7 @@ impl Shell {
     }
 
     fn is_busybox(&self) -> bool {
-        self.family() == Family::Alpine
+        self.applet || self.family() == Family::Alpine
     }
 
     fn is_interactive(&self) -> bool {

@@ -401,6 +401,7 @@ impl Shell {
             return self.status;
         }
         let Some(name) = args.first() else { return 0 };
+        super::fetch::note(self, args);
         if let Some(body) = self.functions.get(name).cloned() {
             let params = self.swap_params(args.get(1..).unwrap_or_default().to_vec());
             self.node(&body);

@@ -98,8 +98,16 @@ fn probes_of_bots_get_the_answers_they_wait_for() {
     assert_eq!(run(&mut sh, "/bin/busybox MIRAI"), "MIRAI: applet not found\n");
     assert_eq!(run(&mut sh, "enable"), "-ash: enable: not found\n");
     assert_eq!(run(&mut sh, "/bin/busybox echo -ne '\\x65\\x6c\\x66'"), "elf");
-    let mut sh = on("debian", "root");
+    let mut sh = on("rocky9", "root");
     assert_eq!(run(&mut sh, "/bin/busybox ECCHI"), "-bash: /bin/busybox: No such file or directory\n");
+    let mut sh = on("debian", "root");
+    assert_eq!(run(&mut sh, "/bin/busybox ECCHI"), "ECCHI: applet not found\n");
+    assert!(run(&mut sh, "busybox | head -n 1").starts_with("BusyBox v1.35.0 (Debian 1:1.35.0"));
+    assert_eq!(
+        run(&mut sh, "busybox wget http://192.0.2.1/a"),
+        "Connecting to 192.0.2.1 (192.0.2.1:80)\nwget: can't connect to remote host (192.0.2.1): Network unreachable\n"
+    );
+    assert!(run(&mut sh, "wget http://192.0.2.1/a").starts_with("--20"));
     assert!(sh.exec(b"cat /bin/echo").output.starts_with(b"\x7fELF\x02\x01\x01"));
     let head = sh.exec(b"dd bs=52 count=1 if=/bin/echo 2>/dev/null").output;
     assert_eq!((head.len(), head.get(18)), (52, Some(&0x3e)));
@@ -376,3 +384,45 @@ const WORDS: &[&str] = &[
     "[[",
     "]]",
 ];
+
+/// What the programs of Debian 12 printed for the same.
+#[test]
+fn messages_are_those_of_the_genuine_programs() {
+    check(&[
+        (
+            "printf 'a a\\n' > /tmp/1; printf 'a b\\nc\\n' > /tmp/2; diff /tmp/1 /tmp/2",
+            "1c1,2\n< a a\n---\n> a b\n> c\n",
+        ),
+        ("cmp /tmp/1 /tmp/2", "/tmp/1 /tmp/2 differ: byte 3, line 1\n"),
+        ("diff /tmp/1 /tmp/zz", "diff: /tmp/zz: No such file or directory\n"),
+        (
+            "diff /tmp/1",
+            "diff: missing operand after '/tmp/1'\ndiff: Try 'diff --help' for more information.\n",
+        ),
+        ("expr 1 + 2; expr 3 '*' 4; expr a", "3\n12\na\n"),
+        ("expr 1 +; echo $?", "expr: syntax error: missing argument after ‘+’\n2\n"),
+        ("expr 5 / 0; echo $?", "expr: division by zero\n2\n"),
+        ("factor 12", "12: 2 2 3\n"),
+        ("sysctl nosuch.x", "sysctl: cannot stat /proc/sys/nosuch/x: No such file or directory\n"),
+        (
+            "tar xf /tmp/no.tgz",
+            "tar: /tmp/no.tgz: Cannot open: No such file or directory\ntar: Error is not recoverable: exiting now\n",
+        ),
+        ("gzip /tmp/no", "gzip: /tmp/no: No such file or directory\n"),
+        ("ldd", "ldd: missing file arguments\nTry `ldd --help' for more information.\n"),
+        ("iptables -S", "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n"),
+        ("passwd -S root | cut -d' ' -f 1,2,4-", "root P 0 99999 7 -1\n"),
+    ]);
+}
+
+#[test]
+fn a_shell_on_a_pipe_numbers_its_lines() {
+    let mut sh = shell();
+    sh.pipe(None);
+    assert_eq!(run(&mut sh, "id -u"), "0\n");
+    assert_eq!(run(&mut sh, "nosuch"), "-bash: line 2: nosuch: command not found\n");
+    assert_eq!(run(&mut sh, "sleep 1 &"), "");
+    let mut sh = shell();
+    sh.pipe(Some("sh"));
+    assert_eq!(run(&mut sh, "exit"), "");
+}

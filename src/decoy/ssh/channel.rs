@@ -319,7 +319,7 @@ impl Pipe {
         let mut out = Vec::new();
         self.program = Some(match &self.pty {
             Some(_) => Box::new(Terminal::login(shared, cast, &mut out)),
-            None => Box::new(Lines::new(shared)),
+            None => Box::new(Lines::new(shared, None)),
         });
         if !out.is_empty() {
             wire.data(id, out)?;
@@ -350,7 +350,7 @@ impl Pipe {
             return self.start(id, Box::new(upload), wire, shared);
         }
         if terminal::is_shell(command) {
-            let lines = Lines::new(shared);
+            let lines = Lines::new(shared, Some(command));
             return self.start(id, Box::new(lines), wire, shared);
         }
         if command.trim_ascii() == shared.software().sftp_server.as_bytes() {

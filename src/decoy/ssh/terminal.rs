@@ -3,6 +3,7 @@
 use super::channel::{Program, Shared, Step};
 use crate::decoy::cast::Cast;
 use crate::decoy::shell::{Exec, Shell, Tty, TtyEvent};
+use crate::event::Kind;
 
 /// Bytes of input handled in one step.
 const SLICE: usize = 512;
@@ -49,16 +50,34 @@ impl Seat {
     }
 
     fn line(&mut self, line: &[u8], shared: &mut Shared) -> Exec {
-        if !line.is_empty() {
+        if self.0.is_secret() {
+            shared.command("answer", line);
+        } else if !line.is_empty() {
             shared.command("shell", line);
         }
-        self.with(shared, |shell| shell.exec(line))
+        let done = self.with(shared, |shell| shell.exec(line));
+        fetched(&done, shared);
+        done
+    }
+}
+
+/// Records what a line would have fetched.
+fn fetched(done: &Exec, shared: &Shared) {
+    for fetch in &done.fetched {
+        shared
+            .event(Kind::File, "fetch")
+            .outcome(false)
+            .bytes("url.original", fetch.url.as_bytes())
+            .bytes("process.name", fetch.tool.as_bytes())
+            .emit();
     }
 }
 
 /// Runs one command of an `exec` request.
 pub(super) fn run(command: &[u8], shared: &mut Shared) -> Exec {
-    Seat::new(shared).with(shared, |shell| shell.exec_command(command))
+    let done = Seat::new(shared).with(shared, |shell| shell.exec_command(command));
+    fetched(&done, shared);
+    done
 }
 
 /// Whether a command is a shell that takes its commands from the client.
@@ -97,6 +116,7 @@ impl Terminal {
     fn prompt(&mut self, out: &mut Vec<u8>) {
         let prompt = cooked(&self.seat.0.prompt());
         self.tty.set_prompt(&prompt);
+        self.tty.set_echo(!self.seat.0.is_secret());
         out.extend(prompt);
     }
 }
@@ -171,8 +191,12 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(shared: &Shared) -> Self {
-        Self { seat: Seat::new(shared), status: 0 }
+    /// A login shell, or one that `command` started.
+    pub(super) fn new(shared: &Shared, command: Option<&[u8]>) -> Self {
+        let mut seat = Seat::new(shared);
+        let name = command.and_then(|c| c.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()));
+        seat.0.pipe(name.map(String::from_utf8_lossy).as_deref());
+        Self { seat, status: 0 }
     }
 }
 

@@ -323,6 +323,7 @@ impl Telnet {
         loop {
             let prompt = shell.prompt();
             line.tty.set_prompt(&prompt);
+            line.tty.set_echo(!shell.is_secret());
             line.say(&prompt).await?;
             let typed = match line.event().await? {
                 TtyEvent::Line(typed) => typed,
@@ -337,13 +338,20 @@ impl Telnet {
                 if commands <= MAX_COMMANDS {
                     let record = &line.session.record;
                     record
-                        .event(Kind::Command, "input")
+                        .event(Kind::Command, if shell.is_secret() { "answer" } else { "input" })
                         .user(user)
                         .bytes("process.command_line", &typed)
                         .emit();
                 }
             }
             let exec = shell.exec(&typed);
+            for fetch in &exec.fetched {
+                let draft = line.session.record.event(Kind::File, "fetch").outcome(false).user(user);
+                draft
+                    .bytes("url.original", fetch.url.as_bytes())
+                    .bytes("process.name", fetch.tool.as_bytes())
+                    .emit();
+            }
             line.say(&exec.output).await?;
             if exec.exit {
                 return Ok(());
