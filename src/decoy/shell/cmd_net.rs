@@ -160,8 +160,21 @@ fn nc(sh: &mut Shell, args: &[String]) -> u8 {
 
 fn ssh(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "pPiolLRDFJbcEeIkmOQSWw");
+    let tool = args.first().map_or("ssh", |a| a.rsplit('/').next().unwrap_or("ssh")).to_owned();
     if options.has('V') {
+        let slug = sh.machine().distro.slug;
+        // `-V` says the version on standard error, and the library without its repetition.
+        let library = super::cmd_pack::openssl_version(slug).split(" (").next().unwrap_or_default();
+        let text = format!("{}, {library}", crate::decoy::ssh::version::version(slug));
+        sh.fail(&text);
         return 0;
+    }
+    if tool != "ssh" && options.rest.is_empty() {
+        return sh.fail(if tool == "sftp" {
+            "usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchfile] [-c cipher]\n          [-D sftp_server_command] [-F ssh_config] [-i identity_file]\n          [-J destination] [-l limit] [-o ssh_option] [-P port]\n          [-R num_requests] [-S program] [-s subsystem | sftp_server]\n          [-X sftp_option] destination"
+        } else {
+            "usage: scp [-346ABCOpqRrsTv] [-c cipher] [-D sftp_server_path] [-F ssh_config]\n           [-i identity_file] [-J destination] [-l limit] [-o ssh_option]\n           [-P port] [-S program] [-X sftp_option] source ... target"
+        });
     }
     let remote = options.rest.iter().find(|a| a.contains(['@', ':'])).or(options.rest.first()).cloned();
     let Some(target) = remote else {

@@ -18,8 +18,9 @@ pub(super) fn find(name: &str) -> Option<Command> {
     })
 }
 
-fn openssl(sh: &mut Shell, args: &[String]) -> u8 {
-    let version = match sh.machine().distro.slug {
+/// What `openssl version` says.
+pub(super) fn openssl_version(distro: &str) -> &'static str {
+    match distro {
         "ubuntu20" => "OpenSSL 1.1.1f  31 Mar 2020",
         "ubuntu22" => "OpenSSL 3.0.2 15 Mar 2022 (Library: OpenSSL 3.0.2 15 Mar 2022)",
         "centos7" => "OpenSSL 1.0.2k-fips  26 Jan 2017",
@@ -27,7 +28,11 @@ fn openssl(sh: &mut Shell, args: &[String]) -> u8 {
         "fedora" => "OpenSSL 3.1.1 30 May 2023 (Library: OpenSSL 3.1.1 30 May 2023)",
         "debian" => "OpenSSL 3.0.17 1 Jul 2025 (Library: OpenSSL 3.0.17 1 Jul 2025)",
         _ => "OpenSSL 3.5.4 30 Sep 2025 (Library: OpenSSL 3.5.4 30 Sep 2025)",
-    };
+    }
+}
+
+fn openssl(sh: &mut Shell, args: &[String]) -> u8 {
+    let version = openssl_version(sh.machine().distro.slug);
     match args.get(1).map(String::as_str) {
         Some("version") => {
             sh.say(version);

@@ -295,10 +295,21 @@ fn mount(sh: &mut Shell, args: &[String]) -> u8 {
 
 /// Changes nothing for root; others may not.
 fn root_only(sh: &mut Shell, args: &[String]) -> u8 {
-    if sh.vfs.uid() == 0 {
-        return 0;
-    }
     let tool = args.first().map_or("mount", |a| a.rsplit('/').next().unwrap_or("mount")).to_owned();
+    if sh.vfs.uid() == 0 {
+        const MODULES: [&str; 6] = ["msr", "virtio_net", "nf_tables", "ext4", "overlay", "tun"];
+        let name = args.iter().skip(1).find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
+        let kernel = sh.machine().distro.kernel;
+        return match tool.as_str() {
+            "modprobe" if !name.is_empty() && !MODULES.contains(&name.as_str()) => sh.fail(&format!(
+                "modprobe: FATAL: Module {name} not found in directory /lib/modules/{kernel}"
+            )),
+            "insmod" if sh.vfs.stat(&sh.path(&name)).is_err() => {
+                sh.fail(&format!("insmod: ERROR: could not load module {name}: No such file or directory"))
+            }
+            _ => 0,
+        };
+    }
     let text = match tool.as_str() {
         "mount" | "umount" => format!("{tool}: only root can do that"),
         "modprobe" | "insmod" | "rmmod" => {

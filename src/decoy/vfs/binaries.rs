@@ -28,7 +28,7 @@ const DEBIAN: &str = "addpart busybox dig host lsb_release lspci nslookup telnet
     python3 rbash rgrep run-parts savelog sensible-editor sh ss ip ucf update-alternatives vi which \
     which.debianutils whiptail";
 /// What Red Hat's adds.
-const RED_HAT: &str = "dnf gawk ip netstat pidof python3 rpm rpm2cpio rpmkeys sh ss vi view which yum";
+const RED_HAT: &str = "dnf dnf-3 firewall-cmd gawk getenforce setenforce ip netstat pidof python3 rpm rpm2cpio rpmkeys sh ss vi view which yum";
 /// What Arch adds: it has one directory for all.
 const ARCH: &str = "agetty arping blkid chroot depmod fdisk fsck gawk groupadd halt hwclock insmod ip iptables \
     iptables-save ldconfig lsmod makepkg mkfs.ext4 modinfo modprobe nano nft nologin pacman pacman-key \
