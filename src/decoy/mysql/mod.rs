@@ -13,6 +13,7 @@ mod schema;
 mod show;
 mod sql;
 mod text;
+mod union;
 mod variables;
 mod write;
 
@@ -274,6 +275,10 @@ impl Mysql {
             hostname: &self.persona.hostname,
             user: String::from_utf8_lossy(&login.user).into_owned(),
             peer: peer(&wire.session),
+            hash: self
+                .account
+                .as_ref()
+                .map_or_else(String::new, |(_, password)| auth::stored(&self.product, password)),
             connection: id,
             status: &status,
         };

@@ -43,6 +43,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub(in crate::decoy) use cmd_digest::md5;
 pub use fetch::Fetch;
 pub use tty::{MAX_LINE, Tty, TtyEvent};
 
