@@ -1,6 +1,6 @@
 //! `events --replay`: a recorded terminal session.
 
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
@@ -20,7 +20,7 @@ pub(super) fn run(cx: &mut Context, id: &str, speed: f64) -> CliResult {
         failed(e)
             .hint("`decnet events --service ssh,telnet --kind request` shows which sessions have a recording")
     })?;
-    if !std::io::stdout().is_terminal() {
+    if !cx.ui.on_terminal() {
         return copy(cx, &path).map_err(failed);
     }
     let mut recording = Recording::open(&path).map_err(failed)?;
