@@ -75,7 +75,7 @@ impl Hashes {
                 // Nothing was tried, so nothing is missing.
                 Left::NoSecret => {}
                 Left::Clear => {
-                    cx.ui.note(&format!("left out: {what} with nothing to crack: clear text, tokens, public keys (`-o json` has them)"))
+                    cx.ui.note(&format!("left out: {what} with nothing to crack: clear text, tokens, public keys (`-o json` has them)"));
                 }
                 Left::NoForm(kind) => {
                     john |= *kind == SecretKind::VncDes;

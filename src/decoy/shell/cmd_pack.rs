@@ -200,7 +200,7 @@ fn pack(sh: &mut Shell, args: &[String]) -> u8 {
         match sh.vfs.stat(&path) {
             Err(error) => status = sh.fail(&format!("{base}: {file}: {error}")),
             Ok(stat) if stat.kind == Kind::Dir => {
-                status = sh.fail(&format!("{base}: {file} is a directory -- ignored")) + 1
+                status = sh.fail(&format!("{base}: {file} is a directory -- ignored")) + 1;
             }
             Ok(_) if options.has('c') || options.has('k') || options.has('t') || options.has('l') => {}
             Ok(_) if unpack => match path.strip_suffix(ending) {
