@@ -24,10 +24,6 @@ impl Sink for Kept {
         self.1.lock().unwrap_or_else(PoisonError::into_inner).push(chunk.clone());
         true
     }
-
-    fn may_keep(&self, _: usize) -> bool {
-        true
-    }
 }
 
 impl Kept {

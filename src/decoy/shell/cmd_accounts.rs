@@ -46,14 +46,29 @@ pub(super) fn account(sh: &Shell, name: &str) -> Option<User> {
 
 /// The name of a group as `/etc/group` has it now.
 pub(super) fn group(sh: &Shell, gid: u32) -> String {
+    let known = sh.machine().group_name(gid);
+    if known.parse::<u32>().is_err() {
+        return known;
+    }
     let text = sh.vfs.read("/etc/group").map(|text| decode(&text)).unwrap_or_default();
     let gid_text = gid.to_string();
     let line = text.lines().find(|line| line.split(':').nth(2) == Some(&gid_text));
     let name = line.and_then(|line| line.split(':').next()).map(str::to_owned);
-    name.unwrap_or_else(|| sh.machine().group_name(gid))
+    name.unwrap_or(known)
 }
 
 impl Shell {
+    /// The name of a user as `/etc/passwd` has it now, or its number.
+    pub(super) fn owner(&self, uid: u32) -> String {
+        let known = self.machine().user_name(uid);
+        if known.parse::<u32>().is_err() {
+            return known;
+        }
+        let text = self.vfs.read("/etc/passwd").map(|text| decode(&text)).unwrap_or_default();
+        let line = text.lines().find(|line| line.split(':').nth(2) == Some(&known));
+        line.and_then(|line| line.split(':').next()).map_or(known.clone(), str::to_owned)
+    }
+
     /// Whether what is typed next is a secret: a terminal does not show it.
     pub fn is_secret(&self) -> bool {
         self.ask.is_some()

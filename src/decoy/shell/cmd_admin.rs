@@ -47,6 +47,14 @@ pub(super) fn find(name: &str) -> Option<Command> {
             ));
             0
         },
+        // There is no editor to show: it finds no description of the terminal and ends.
+        "nano" | "vim" | "view" | "vi" => |sh, _| {
+            if sh.is_busybox() {
+                return 0;
+            }
+            let terminal = sh.env_get("TERM").unwrap_or("unknown").to_owned();
+            sh.fail(&format!("Error opening terminal: {terminal}."))
+        },
         "journalctl" => |sh, _| {
             sh.say("-- No entries --");
             0
@@ -61,15 +69,17 @@ fn denied(sh: &mut Shell, args: &[String]) -> bool {
         return false;
     }
     let tool = args.first().map_or("", |a| a.rsplit('/').next().unwrap_or_default()).to_owned();
+    let versions = super::versions::of(sh.machine().distro.slug);
+    let version = versions.iptables;
     let text = match tool.as_str() {
         "iptables" | "ip6tables" => format!(
-            "{tool} v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)"
+            "{tool} v{version}: Could not fetch rule set generation id: Permission denied (you must be root)"
         ),
         "iptables-save" | "ip6tables-save" => {
-            format!("{tool} v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)")
+            format!("{tool} v{version}: Could not fetch rule set generation id: Permission denied (you must be root)")
         }
         "nft" => "Operation not permitted (you must be root)\nnetlink: Error: cache initialization failed: Operation not permitted".to_owned(),
-        "dmidecode" => "# dmidecode 3.4\n/sys/firmware/dmi/tables/smbios_entry_point: Permission denied\nScanning /dev/mem for entry point.\n/dev/mem: Permission denied".to_owned(),
+        "dmidecode" => format!("# dmidecode {}\n/sys/firmware/dmi/tables/smbios_entry_point: Permission denied\nScanning /dev/mem for entry point.\n/dev/mem: Permission denied", versions.dmidecode),
         "fdisk" => "fdisk: cannot open /dev/sda: Permission denied".to_owned(),
         "hwclock" => "hwclock: Cannot access the Hardware Clock via any known method.\nhwclock: Use the --verbose option to see the details of our search for an access method.".to_owned(),
         _ => format!("{tool}: Permission denied"),
@@ -111,7 +121,8 @@ fn dmidecode(sh: &mut Shell, args: &[String]) -> u8 {
         return 0;
     }
     sh.say(&format!(
-        "# dmidecode 3.4\nGetting SMBIOS data from sysfs.\nSMBIOS 2.8 present.\n10 structures occupying 512 bytes.\nTable at 0x000F5A80.\n\nHandle 0x0000, DMI type 0, 24 bytes\nBIOS Information\n\tVendor: {}\n\tVersion: {}\n\tRelease Date: {}\n\tAddress: 0xE8000\n\tRuntime Size: 96 kB\n\tROM Size: 64 kB\n\tCharacteristics:\n\t\tBIOS characteristics not supported\n\t\tTargeted content distribution is supported\n\tBIOS Revision: 0.0\n\nHandle 0x0100, DMI type 1, 27 bytes\nSystem Information\n\tManufacturer: {maker}\n\tProduct Name: {model}\n\tVersion: {}\n\tSerial Number: Not Specified\n\tUUID: {uuid}\n\tWake-up Type: Power Switch\n\tSKU Number: Not Specified\n\tFamily: Not Specified\n",
+        "# dmidecode {}\nGetting SMBIOS data from sysfs.\nSMBIOS 2.8 present.\n10 structures occupying 512 bytes.\nTable at 0x000F5A80.\n\nHandle 0x0000, DMI type 0, 24 bytes\nBIOS Information\n\tVendor: {}\n\tVersion: {}\n\tRelease Date: {}\n\tAddress: 0xE8000\n\tRuntime Size: 96 kB\n\tROM Size: 64 kB\n\tCharacteristics:\n\t\tBIOS characteristics not supported\n\t\tTargeted content distribution is supported\n\tBIOS Revision: 0.0\n\nHandle 0x0100, DMI type 1, 27 bytes\nSystem Information\n\tManufacturer: {maker}\n\tProduct Name: {model}\n\tVersion: {}\n\tSerial Number: Not Specified\n\tUUID: {uuid}\n\tWake-up Type: Power Switch\n\tSKU Number: Not Specified\n\tFamily: Not Specified\n",
+        super::versions::of(machine.distro.slug).dmidecode,
         bios.0,
         bios.1,
         bios.2,
@@ -134,8 +145,13 @@ fn iptables(sh: &mut Shell, args: &[String]) -> u8 {
         return 4;
     }
     let tool = args.first().map_or("iptables", |a| a.rsplit('/').next().unwrap_or("iptables")).to_owned();
+    let version = super::versions::of(sh.machine().distro.slug).iptables;
+    if args.iter().any(|a| a == "-V" || a == "--version") {
+        sh.say(&format!("{tool} v{version}"));
+        return 0;
+    }
     if args.len() < 2 {
-        return sh.fail(&format!("{tool} v1.8.9 (nf_tables): no command specified\nTry `{tool} -h' or '{tool} --help' for more information.")) + 1;
+        return sh.fail(&format!("{tool} v{version}: no command specified\nTry `{tool} -h' or '{tool} --help' for more information.")) + 1;
     }
     let has = |letter: char, long: &str| {
         args.iter().any(|a| a == long || a.starts_with('-') && !a.starts_with("--") && a.contains(letter))

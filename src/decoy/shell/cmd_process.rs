@@ -387,6 +387,7 @@ fn as_other(sh: &mut Shell, flavor: Flavor, name: &str, text: &str, params: Vec<
     sh.flavor = flavor;
     name.clone_into(&mut sh.env.name);
     sh.swap_params(params.into_iter().take(256).collect());
+    sh.status = 0;
     run_text(sh, text);
     sh.restore(saved);
     sh.status

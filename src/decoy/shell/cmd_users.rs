@@ -269,7 +269,8 @@ fn sudo(sh: &mut Shell, args: &[String]) -> u8 {
         return 0;
     }
     if has('V') {
-        sh.say("Sudo version 1.9.13p3");
+        let version = super::versions::of(sh.machine().distro.slug).sudo;
+        sh.say(&format!("Sudo version {version}"));
         return 0;
     }
     if has('i') || has('s') {

@@ -4,6 +4,7 @@
 
 mod arith;
 mod ast;
+mod awk;
 mod builtins;
 mod cmd_accounts;
 mod cmd_admin;
@@ -38,6 +39,7 @@ mod pattern;
 mod run;
 mod text;
 mod tty;
+mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -158,6 +160,8 @@ pub struct Shell {
     ask: Option<cmd_accounts::Ask>,
     /// Lines so far, of a shell that reads them from a pipe.
     line: usize,
+    /// Whether it is such a shell.
+    piped: bool,
     /// Whether an applet of BusyBox runs.
     applet: bool,
 }
@@ -206,6 +210,7 @@ impl Shell {
             fetched: Vec::new(),
             ask: None,
             line: 0,
+            piped: false,
             applet: false,
         };
         shell.load_history();
@@ -314,7 +319,7 @@ impl Shell {
     /// Goes on as a shell that reads its commands from a pipe (`ssh -T host`): no job numbers, no history,
     /// and the numbers of lines in its messages. `name` is what it was called by; none for a login shell.
     pub fn pipe(&mut self, name: Option<&str>) {
-        self.interactive = false;
+        (self.interactive, self.piped) = (false, true);
         if let Some(name) = name {
             name.clone_into(&mut self.env.name);
         }

@@ -40,7 +40,8 @@ impl Shell {
     /// Says what is wrong with a line.
     pub(super) fn syntax_error(&mut self, error: &SyntaxError, source: &str) {
         let name = self.env.name.clone();
-        if !self.interactive && !self.is_ash() && !self.is_dash() && !name.contains(['/', '.']) {
+        if !self.interactive && !self.piped && !self.is_ash() && !self.is_dash() && !name.contains(['/', '.'])
+        {
             self.env.name.push_str(": -c");
         }
         let line = source.lines().find(|l| !l.trim().is_empty()).unwrap_or_default();

@@ -426,3 +426,37 @@ fn a_shell_on_a_pipe_numbers_its_lines() {
     sh.pipe(Some("sh"));
     assert_eq!(run(&mut sh, "exit"), "");
 }
+
+/// What mawk 1.3.4 and gawk print for the same.
+#[test]
+fn awk_one_liners() {
+    check(&[
+        ("awk 'BEGIN{print 1+2}'", "3\n"),
+        ("awk -F: '{print $1}' /etc/passwd | head -n 1", "root\n"),
+        ("printf 'a b\\nc d\\n' | awk 'FNR == 2 {print $2;}'", "d\n"),
+        ("printf 'a b\\nc d\\n' | awk '{print $2 ,$1}'", "b a\nd c\n"),
+        ("printf 'a b\\nc d\\n' | awk 'NR==1{print $1} END{print NR}'", "a\n2\n"),
+        ("printf '1\\n2\\n3\\n' | awk '{s+=$1} END {print s, s/NR}'", "6 2\n"),
+        ("echo a:b | awk -F: '{print $NF\"-\"$(NF-1)}'", "b-a\n"),
+        ("awk '/^root/{print \"found\"}' /etc/passwd", "found\n"),
+        ("echo 5 | awk '{if ($1 > 3) print \"big\"; else print \"small\"}'", "big\n"),
+        ("echo x | awk '{printf \"%5s|%-3d|%.2f\\n\", $1, 7, 1/3}'", "    x|7  |0.33\n"),
+        ("echo 'Hello' | awk '{print toupper($0), length($0), substr($0,2,3)}'", "HELLO 5 ell\n"),
+        ("echo 'a b c' | awk '{$1; print NF}'", "3\n"),
+        ("awk -v n=4 'BEGIN{print n*2, (n>3)?\"y\":\"n\"}'", "8 y\n"),
+        ("echo 10.0.0.1 | awk -F. '$1 ~ /^10$/ && $4 != 2 {print \"in\"}'", "in\n"),
+        ("printf 'a\\nb\\nc\\n' | awk 'NR>1'", "b\nc\n"),
+        ("echo 3 | awk '{print $1^2}'", ""),
+    ]);
+}
+
+proptest! {
+    #[test]
+    fn any_awk_program_ends(program in "[ -~\\n]{0,80}", line in "[ -~]{0,40}") {
+        if let Some(mut program) = awk::Program::new(&program, &[]) {
+            program.begin();
+            program.line(&line);
+            program.end();
+        }
+    }
+}

@@ -34,6 +34,9 @@ const ARCH: &str = "agetty arping blkid chroot depmod fdisk fsck gawk groupadd h
     iptables-save ldconfig lsmod makepkg mkfs.ext4 modinfo modprobe nano nft nologin pacman pacman-key \
     pidof poweroff python3 reboot rmmod sh shutdown ss sshd swapoff swapon sysctl useradd userdel \
     usermod visudo which";
+/// What Debian adds to `/usr/sbin`, and Red Hat.
+const DEBIAN_SBIN: &str = "addgroup adduser delgroup deluser invoke-rc.d update-rc.d";
+const RED_HAT_SBIN: &str = "adduser alternatives chkconfig";
 /// `/usr/sbin` of the GNU distributions but Arch.
 const SBIN: &str = "dmidecode agetty arp arping blkid blockdev chgpasswd chpasswd chroot cron ctrlaltdel depmod e2fsck fdisk fsck \
     fsck.ext4 fstrim getcap groupadd groupdel groupmod halt hwclock ifconfig init insmod ip ip6tables \
@@ -73,7 +76,8 @@ fn lists(family: Family, dir: &str) -> [&'static str; 2] {
         (Family::Debian, "/usr/bin") => [COMMON, DEBIAN],
         (Family::RedHat, "/usr/bin") => [COMMON, RED_HAT],
         (Family::Arch, "/usr/bin") => [COMMON, ARCH],
-        (Family::Debian | Family::RedHat, "/usr/sbin") => [SBIN, ""],
+        (Family::Debian, "/usr/sbin") => [SBIN, DEBIAN_SBIN],
+        (Family::RedHat, "/usr/sbin") => [SBIN, RED_HAT_SBIN],
         (Family::Alpine, "/bin") => [ALPINE_BIN, ""],
         (Family::Alpine, "/sbin") => [ALPINE_SBIN, ""],
         (Family::Alpine, "/usr/bin") => [ALPINE_USR_BIN, ""],
