@@ -95,7 +95,7 @@ fn show(cx: &mut Context, entry: &Entry, dir: &Path) {
             let mut text = line(&entry.view, cx.ui.color_out(), form == Output::Wide);
             if let Some(id) = recording(&entry.view) {
                 let gone = crate::event::replay::find(dir, id).is_err();
-                text.push_str(&format!("  recording {id}{}", if gone { " (gone)" } else { "" }));
+                text.push_str(&format!("  recording {id}{}", if gone { " (not kept)" } else { "" }));
             }
             format!("{text}\n")
         }

@@ -364,3 +364,19 @@ fn events_survive_the_engine() {
     });
     assert!(after["sequence"].as_u64() > before["sequence"].as_u64(), "{before}\n{after}");
 }
+
+#[test]
+fn events_are_written_where_recordings_cannot_be() {
+    let world = World::new();
+    std::fs::create_dir_all(world.state().join("events")).unwrap();
+    std::fs::write(world.state().join("events/sessions"), "in the way").unwrap();
+    for dir in [world.state(), world.state().join("events")] {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let file = world.fleet("f.ini", "[t]\nservices = telnet\n[t.telnet]\naccept = all\n");
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    type_over_telnet(&decky_ip(&world, "t"), world.offset + 23, &[b"id".to_vec()]);
+    eventually("the command", || events(&world, &["--kind", "command"]).pop());
+    assert!(world.run(&["events", "--kind", "request"]).ok().contains("(not kept)"));
+}

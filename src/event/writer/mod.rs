@@ -92,7 +92,8 @@ pub fn run(control_fd: RawFd) -> Result<(), WriterError> {
     let named = |source| WriterError::Directory { dir: dir.display().to_string(), source };
     let owner = rustix::process::geteuid().is_root().then_some(UID);
     let files = Files::open(&dir, quota, segment, owner).map_err(named)?;
-    let casts = Casts::open(files.directory(), casts::QUOTA.min(quota), files.owner()).map_err(named)?;
+    // Events are worth more than recordings: without a place for these it goes on.
+    let casts = Casts::open(files.directory(), casts::QUOTA.min(quota), files.owner());
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?;
     // Files that could not be given away are still root's: it stays root then, without its powers.
     let uid = files.owner().unwrap_or_else(|| rustix::process::geteuid().as_raw());
@@ -130,7 +131,7 @@ struct Writer {
     epoll: OwnedFd,
     control: OwnedFd,
     files: Files,
-    casts: Casts,
+    casts: io::Result<Casts>,
     forward: Forward,
     workers: BTreeMap<u64, Worker>,
     next: u64,
@@ -231,17 +232,22 @@ impl Writer {
             };
             let Some(length) = got else {
                 self.workers.remove(&token);
-                self.casts.forget(token);
+                if let Ok(casts) = &mut self.casts {
+                    casts.forget(token);
+                }
                 return;
             };
             if buffer.first() == Some(&cast::MARK) {
-                match buffer.get(..length).and_then(Chunk::parse) {
-                    Some(chunk) => {
-                        if let Err(error) = self.casts.take(token, &worker.decky, &chunk) {
-                            self.stats.disk_error = Some(format!("a recording: {error}"));
-                        }
-                    }
-                    None => self.stats.invalid += 1,
+                let Some(chunk) = buffer.get(..length).and_then(Chunk::parse) else {
+                    self.stats.invalid += 1;
+                    continue;
+                };
+                let taken = match &mut self.casts {
+                    Ok(casts) => casts.take(token, &worker.decky, &chunk).map_err(|e| e.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                if let Err(error) = taken {
+                    self.stats.disk_error = Some(format!("cannot record a session: {error}"));
                 }
                 continue;
             }
