@@ -53,6 +53,16 @@ fn interpreter(sh: &mut Shell, args: &[String]) -> u8 {
                 }
             }
         }
+        None if !perl && sh.has_terminal() && sh.nesting <= 1 => {
+            let text = format!(
+                "{} {} on linux\nType \"help\", \"copyright\", \"credits\" or \"license\" for more information.",
+                version(sh, false),
+                build(sh.machine().distro.slug)
+            );
+            sh.say(&text);
+            sh.python = true;
+            0
+        }
         None => {
             let text = super::text::decode(&sh.input());
             run(sh, &text, perl, "<stdin>")
@@ -87,6 +97,47 @@ fn version(sh: &Shell, perl: bool) -> String {
         _ => "Python 3.13.7",
     }
     .to_owned()
+}
+
+/// How the interpreter was built.
+fn build(distro: &str) -> &'static str {
+    match distro {
+        "ubuntu20" => "(default, Mar 18 2025, 20:04:55) \n[GCC 9.4.0]",
+        "ubuntu22" => "(main, Aug 15 2025, 14:32:43) [GCC 11.4.0]",
+        "rocky9" => "(main, Jun 27 2025, 00:00:00) \n[GCC 11.5.0 20240719 (Red Hat 11.5.0-5)]",
+        "centos7" => "(default, Nov 14 2023, 16:29:52) \n[GCC 4.8.5 20150623 (Red Hat 4.8.5-44)]",
+        "fedora" => "(main, Oct  1 2024, 00:00:00) [GCC 13.3.1 20240913 (Red Hat 13.3.1-3)]",
+        "debian" => "(main, Apr 28 2025, 14:11:48) [GCC 12.2.0]",
+        _ => "(main, Aug 15 2025, 12:34:02) [GCC 15.2.0]",
+    }
+}
+
+impl Shell {
+    /// A line at the prompt of the Python interpreter.
+    pub(super) fn python(&mut self, line: &str) {
+        let statement = line.trim();
+        let levels = self.levels.len();
+        match statement {
+            "exit" | "quit" => self.say(&format!("Use {statement}() or Ctrl-D (i.e. EOF) to exit")),
+            "exit()" | "quit()" => self.python = false,
+            _ => {
+                let name = statement.strip_suffix("()").unwrap_or(statement);
+                let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                let number = name.starts_with(|c: char| c.is_ascii_digit());
+                if bare && !number && !matches!(name, "None" | "True" | "False" | "print" | "pass" | "help") {
+                    self.fail(&format!(
+                        "Traceback (most recent call last):\n  File \"<stdin>\", line 1, in <module>\nNameError: name '{name}' is not defined"
+                    ));
+                } else if let Some(shown) = value(statement, false) {
+                    let text = statement.starts_with(['"', '\'']);
+                    self.say(&if text { format!("'{shown}'") } else { shown });
+                } else if run(self, statement, false, "<stdin>") != 0 || self.levels.len() > levels {
+                    // It ended, or a shell was started: that is what goes on.
+                    self.python = false;
+                }
+            }
+        }
+    }
 }
 
 /// Plays a text, statement by statement.
@@ -263,7 +314,32 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&sh.exec(line.as_bytes()).output), shown, "{line}");
         }
         // It is in the inner shell now.
+        let ends = |sh: &mut Shell| String::from_utf8_lossy(&sh.eof().output).into_owned();
         assert!(!sh.exec(b"exit").exit);
-        assert!(sh.exec(b"exit").exit);
+        let shown = |sh: &mut Shell, line: &str| {
+            String::from_utf8_lossy(&sh.exec(line.as_bytes()).output).into_owned()
+        };
+        assert!(
+            shown(&mut sh, "python3")
+                .starts_with("Python 3.11.2 (main, Apr 28 2025, 14:11:48) [GCC 12.2.0] on linux\nType ")
+        );
+        assert_eq!(sh.prompt(), b">>> ");
+        for (line, answer) in [
+            ("1+1", "2\n"),
+            ("'a'", "'a'\n"),
+            ("import os; os.system('id -u')", "0\n"),
+            ("exit", "Use exit() or Ctrl-D (i.e. EOF) to exit\n"),
+            (
+                "whoami",
+                "Traceback (most recent call last):\n  File \"<stdin>\", line 1, in <module>\nNameError: name 'whoami' is not defined\n",
+            ),
+        ] {
+            assert_eq!(shown(&mut sh, line), answer, "{line}");
+        }
+        assert_eq!(ends(&mut sh), "\n");
+        assert!(sh.prompt().ends_with(b"# "));
+        sh.exec(b"python3");
+        assert_eq!(shown(&mut sh, "exit()"), "");
+        assert!(sh.eof().exit);
     }
 }

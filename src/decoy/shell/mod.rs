@@ -60,6 +60,8 @@ pub const MAX_OUTPUT: usize = 256 * 1024;
 const BUDGET: usize = 4 << 20;
 /// Most lines of history.
 const MAX_HISTORY: usize = 500;
+/// Between the elements of an array, which is a variable like others.
+const SEPARATOR: &str = "\u{1f}";
 /// Most shells within shells.
 const MAX_LEVELS: usize = 8;
 
@@ -162,6 +164,8 @@ pub struct Shell {
     line: usize,
     /// Whether it is such a shell.
     piped: bool,
+    /// Whether the Python interpreter has the terminal.
+    python: bool,
     /// Whether an applet of BusyBox runs.
     applet: bool,
 }
@@ -211,6 +215,7 @@ impl Shell {
             ask: None,
             line: 0,
             piped: false,
+            python: false,
             applet: false,
         };
         shell.load_history();
@@ -256,6 +261,9 @@ impl Shell {
         if let Some(question) = self.question() {
             return question.to_vec();
         }
+        if self.python {
+            return b">>> ".to_vec();
+        }
         if !self.pending.is_empty() {
             return b"> ".to_vec();
         }
@@ -276,6 +284,10 @@ impl Shell {
         self.line = self.line.saturating_add(1);
         if let Some(ask) = self.ask.take() {
             self.answer(ask, line.get(..line.len().min(MAX_LINE)).unwrap_or_default());
+            return self.end();
+        }
+        if self.python {
+            self.python(&text::decode(line.get(..line.len().min(MAX_LINE)).unwrap_or_default()));
             return self.end();
         }
         let line = text::decode(line.get(..line.len().min(parse::MAX_SOURCE)).unwrap_or_default());
@@ -300,6 +312,16 @@ impl Shell {
             exec.exit = false;
         }
         exec
+    }
+
+    /// The end of input at the terminal (Control-D): ends what has it.
+    pub fn eof(&mut self) -> Exec {
+        if self.ask.take().is_some() || std::mem::take(&mut self.python) {
+            self.begin();
+            self.say("");
+            return self.end();
+        }
+        self.exec(b"exit")
     }
 
     /// Runs a command as `bash -c` would (`ssh host command`): messages carry no login shell's name, and

@@ -2,7 +2,7 @@
 
 use super::ast::{Command, Direction, Item, Join, List, Node, Pipeline, Redirect, SyntaxError, Word};
 use super::text::{decode, encode};
-use super::{Input, Shell, Stop, commands, glob, parse};
+use super::{Flavor, Input, SEPARATOR, Shell, Stop, commands, glob, parse};
 use crate::decoy::vfs::{Kind, VfsError};
 
 /// Deepest nesting of shells, substitutions, functions and scripts.
@@ -271,6 +271,20 @@ impl Shell {
     fn command(&mut self, command: &Command) {
         match command {
             Command::Simple { assigns, words } => self.simple(assigns, words),
+            Command::Array { name, words } if self.flavor == Flavor::Bash => {
+                let items = self.expand(words);
+                self.set_variable(name, &items.join(SEPARATOR));
+                self.status = 0;
+            }
+            Command::Array { .. } => {
+                let text = if self.is_dash() {
+                    "Syntax error: \"(\" unexpected"
+                } else {
+                    "syntax error: unexpected \"(\""
+                };
+                self.shell_error(text);
+                self.status = 2;
+            }
             Command::Group(list) => self.list(list),
             Command::Subshell(list) => {
                 let saved = self.save();

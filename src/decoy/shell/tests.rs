@@ -51,6 +51,11 @@ fn the_language_works_as_in_bash() {
         ("printf '%s-%03d\\n' a 7 b 8", "a-007\nb-008\n"),
         ("echo -ne '\\x41\\x42\\n'", "AB\n"),
         ("! true; echo $?", "1\n"),
+        ("a=(1 'b c' 3); echo ${a[1]} ${#a[@]} $a", "b c 3 1\n"),
+        ("i=2; echo ${a[i]} ${a[$i]}${a[9]}", "3 3\n"),
+        ("for x in \"${a[@]}\"; do echo \"[$x]\"; done", "[1]\n[b c]\n[3]\n"),
+        ("b=($(printf 'x y\\nz')); echo ${#b[@]} ${b[*]}", "3 x y z\n"),
+        ("c=(); echo ${#c[@]}; d=(\n1\n2 )\necho ${d[1]}", "0\n2\n"),
     ]);
 }
 

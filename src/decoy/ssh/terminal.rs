@@ -172,7 +172,7 @@ impl Terminal {
                 self.status = INTERRUPTED;
             }
             Some(TtyEvent::Eof) => {
-                let done = self.seat.with(shared, |shell| shell.exec(b"exit"));
+                let done = self.seat.with(shared, Shell::eof);
                 out.extend(cooked(&done.output));
                 if done.exit {
                     return Step::End(self.status);

@@ -325,13 +325,13 @@ impl Telnet {
             line.tty.set_prompt(&prompt);
             line.tty.set_echo(!shell.is_secret());
             line.say(&prompt).await?;
-            let typed = match line.event().await? {
-                TtyEvent::Line(typed) => typed,
+            let (typed, ended) = match line.event().await? {
+                TtyEvent::Line(typed) => (typed, false),
                 TtyEvent::Interrupt => {
                     shell.interrupt();
                     continue;
                 }
-                TtyEvent::Eof => b"exit".to_vec(),
+                TtyEvent::Eof => (Vec::new(), true),
             };
             if typed.iter().any(|b| !b.is_ascii_whitespace()) {
                 commands += 1;
@@ -344,7 +344,7 @@ impl Telnet {
                         .emit();
                 }
             }
-            let exec = shell.exec(&typed);
+            let exec = if ended { shell.eof() } else { shell.exec(&typed) };
             for fetch in &exec.fetched {
                 let draft = line.session.record.event(Kind::File, "fetch").outcome(false).user(user);
                 draft

@@ -473,13 +473,12 @@ impl Program {
             "substr" => {
                 let (from, most) = (numeric(args.get(1)?), args.get(2).map_or(f64::MAX, |n| numeric(n)));
                 let end = from + most;
-                let kept = first?
+                first?
                     .chars()
                     .zip(1u32..)
                     .filter(|(_, at)| f64::from(*at) >= from && f64::from(*at) < end)
                     .map(|(c, _)| c)
-                    .collect();
-                kept
+                    .collect()
             }
             "sprintf" => printf(&first?, args.get(1..).unwrap_or_default()),
             // It runs nothing here.

@@ -52,12 +52,12 @@ pub(super) fn operate(sign: &str, left: &str, right: &str) -> String {
         "||" => flag(truth(left) || truth(right)),
         "~" => flag(matches(left, right)),
         "!~" => flag(!matches(left, right)),
-        "==" => flag(order.is_some_and(|o| o.is_eq())),
-        "!=" => flag(order.is_none_or(|o| o.is_ne())),
-        "<" => flag(order.is_some_and(|o| o.is_lt())),
-        ">" => flag(order.is_some_and(|o| o.is_gt())),
-        "<=" => flag(order.is_some_and(|o| o.is_le())),
-        ">=" => flag(order.is_some_and(|o| o.is_ge())),
+        "==" => flag(order.is_some_and(std::cmp::Ordering::is_eq)),
+        "!=" => flag(order.is_none_or(std::cmp::Ordering::is_ne)),
+        "<" => flag(order.is_some_and(std::cmp::Ordering::is_lt)),
+        ">" => flag(order.is_some_and(std::cmp::Ordering::is_gt)),
+        "<=" => flag(order.is_some_and(std::cmp::Ordering::is_le)),
+        ">=" => flag(order.is_some_and(std::cmp::Ordering::is_ge)),
         _ => "0".to_owned(),
     }
 }
