@@ -148,12 +148,13 @@ pub(super) struct Pipe {
     input: Vec<u8>,
     pty: Option<Pty>,
     eof: bool,
+    ended: bool,
 }
 
 impl Pipe {
     /// A session on which nothing runs yet.
     pub(super) fn session() -> Self {
-        Self { tunnel: false, program: None, input: Vec::new(), pty: None, eof: false }
+        Self { tunnel: false, program: None, input: Vec::new(), pty: None, eof: false, ended: false }
     }
 
     /// A forwarded connection to `target`.
@@ -167,6 +168,11 @@ impl Pipe {
 
     pub(super) fn is_session(&self) -> bool {
         !self.tunnel
+    }
+
+    /// Whether we closed it; the client's own close may not be told.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Bytes that wait here.
@@ -235,6 +241,7 @@ impl Pipe {
     fn end(&mut self, id: ChannelId, status: u8, wire: &mut Wire) -> Outcome {
         self.program = None;
         self.input = Vec::new();
+        self.ended = true;
         if !self.tunnel {
             wire.exit_status_request(id, u32::from(status))?;
         }
