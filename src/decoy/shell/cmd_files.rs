@@ -37,6 +37,13 @@ fn missing_operand(sh: &mut Shell, name: &str) -> u8 {
     sh.fail(&format!("{name}: missing operand\nTry '{name} --help' for more information."))
 }
 
+fn missing_file(sh: &mut Shell, name: &str) -> u8 {
+    if sh.is_busybox() {
+        return missing_operand(sh, name);
+    }
+    sh.fail(&format!("{name}: missing file operand\nTry '{name} --help' for more information."))
+}
+
 fn touch(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "drt");
     if options.rest.is_empty() {
@@ -184,7 +191,7 @@ pub(super) fn remove_tree(sh: &mut Shell, path: &str, depth: usize) -> Result<()
 
 fn ln(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "");
-    let [target, rest @ ..] = options.rest.as_slice() else { return missing_operand(sh, "ln") };
+    let [target, rest @ ..] = options.rest.as_slice() else { return missing_file(sh, "ln") };
     let name =
         rest.first().cloned().unwrap_or_else(|| target.rsplit('/').next().unwrap_or_default().to_owned());
     let mut path = sh.path(&name);

@@ -96,6 +96,10 @@ fn xargs(sh: &mut Shell, args: &[String]) -> u8 {
         if words.peek().is_none() { vec!["echo".to_owned()] } else { words.cloned().collect() };
     let input = decode(&sh.input());
     let mut status = 0;
+    let program = command.first().map_or("", String::as_str).to_owned();
+    if !sh.is_busybox() && !sh.find_program(&program).is_some_and(|path| sh.vfs.stat(&path).is_ok()) {
+        return sh.fail(&format!("xargs: {program}: No such file or directory")) + 126;
+    }
     if let Some(mark) = replace.filter(|m| !m.is_empty()) {
         for line in input.lines().take(256) {
             let args: Vec<String> = command.iter().map(|w| w.replace(&mark, line)).collect();

@@ -246,6 +246,10 @@ fn by_name(sh: &mut Shell, args: &[String]) -> u8 {
     let tool = args.first().map_or("", |a| a.rsplit('/').next().unwrap_or_default()).to_owned();
     let options = Options::new(args, "us");
     let Some(name) = options.rest.first() else {
+        if matches!(tool.as_str(), "killall" | "pidof") {
+            let text = "Usage: killall [OPTION]... [--] NAME...\n       killall -l, --list\n       killall -V, --version";
+            return if tool == "pidof" { 1 } else { sh.fail(text) };
+        }
         return sh.fail(&format!(
             "{tool}: no matching criteria specified\nTry `{tool} --help' for more information."
         )) + 1;
@@ -305,9 +309,25 @@ fn wrapper(sh: &mut Shell, args: &[String]) -> u8 {
     if tool == "nice" && rest.first().is_some_and(|a| a.parse::<i32>().is_ok()) {
         rest.remove(0);
     }
+    if let Some(name) =
+        rest.first().filter(|_| !matches!(tool.as_str(), "time" | "watch") && !sh.is_busybox())
+        && !sh.find_program(name).is_some_and(|path| sh.vfs.stat(&path).is_ok())
+    {
+        let text = if tool == "strace" {
+            format!("strace: Can't stat '{name}': No such file or directory")
+        } else {
+            format!("{tool}: failed to run command ‘{name}’: No such file or directory")
+        };
+        return sh.fail(&text) + 126;
+    }
     if rest.is_empty() {
         return if tool == "time" {
             0
+        } else if tool == "nice" {
+            sh.say("0");
+            0
+        } else if tool == "timeout" {
+            sh.fail("Try 'timeout --help' for more information.") + 124
         } else {
             sh.fail(&format!("{tool}: missing operand\nTry '{tool} --help' for more information.")) + 124
         };

@@ -45,8 +45,21 @@ pub(super) fn find(name: &str) -> Option<Command> {
             sh.say("not a tty");
             1
         },
-        "sleep" | "usleep" | "stty" | "setterm" | "mesg" | "tput" | "logger" | "renice" | "ionice"
-        | "chrt" | "taskset" => |_, _| 0,
+        "sleep" => {
+            |sh, args| match args.iter().skip(1).find(|a| {
+                a.trim_end_matches(['s', 'm', 'h', 'd']).parse::<f64>().is_err() && *a != "infinity"
+            }) {
+                _ if args.len() < 2 => {
+                    sh.fail("sleep: missing operand\nTry 'sleep --help' for more information.")
+                }
+                Some(word) => sh.fail(&format!(
+                    "sleep: invalid time interval ‘{word}’\nTry 'sleep --help' for more information."
+                )),
+                None => 0,
+            }
+        }
+        "usleep" | "stty" | "setterm" | "mesg" | "tput" | "logger" | "renice" | "ionice" | "chrt"
+        | "taskset" => |_, _| 0,
         "clear" | "reset" => |sh, _| {
             sh.out(b"\x1b[H\x1b[2J\x1b[3J");
             0
@@ -174,6 +187,15 @@ fn date(sh: &mut Shell, args: &[String]) -> u8 {
     if options.has('s') {
         return sh.fail("date: cannot set date: Operation not permitted");
     }
+    if let Some(word) = options.value('d').filter(|word| {
+        // What it understands begins with a digit, a sign or a word of time.
+        const WORDS: [&str; 12] =
+            ["@", "now", "today", "yesterday", "tomorrow", "last", "next", "mon", "tue", "wed", "thu", "fri"];
+        !word.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+')
+            && !WORDS.iter().any(|known| word.to_lowercase().starts_with(known))
+    }) {
+        return sh.fail(&format!("date: invalid date ‘{word}’"));
+    }
     let at = match options.value('d').map(|d| d.trim_start_matches('@').parse::<i64>()) {
         Some(Ok(seconds)) => seconds,
         _ => now(),
@@ -238,6 +260,9 @@ fn rounded(kib: u64, suffix: &str) -> String {
 
 fn df(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "tB");
+    if let Some(name) = options.rest.iter().find(|name| sh.vfs.stat(&sh.path(name)).is_err()) {
+        return sh.fail(&format!("df: {name}: No such file or directory"));
+    }
     let machine = sh.machine().clone();
     let (disk, used) = (machine.disk_kib * 98 / 100, disk_used(&machine));
     let half = machine.memory_kib / 2;

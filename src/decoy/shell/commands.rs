@@ -61,8 +61,34 @@ pub(super) fn builtin(sh: &Shell, name: &str) -> Option<Command> {
             sh.say("0m0.004s 0m0.002s\n0m0.000s 0m0.000s");
             0
         },
-        "jobs" | "fg" | "bg" | "wait" | "trap" | "hash" | "disown" | "suspend" | "dirs" | "bind"
-        | "complete" => |_, _| 0,
+        "fg" | "bg" if !sh.is_ash() && !sh.is_dash() => |sh, args| {
+            let name = args.first().cloned().unwrap_or_default();
+            let why = if sh.interactive { "current: no such job" } else { "no job control" };
+            sh.shell_error(&format!("{name}: {why}"));
+            1
+        },
+        "pushd" | "popd" | "dirs" if !sh.is_ash() && !sh.is_dash() => |sh, args| match args {
+            [name, to] if name == "pushd" => {
+                let status = builtins::cd(sh, &["cd".to_owned(), to.clone()]);
+                if status == 0 {
+                    let cwd = sh.cwd().to_owned();
+                    sh.say(&format!("{cwd} ~"));
+                }
+                status
+            }
+            [name, ..] if name == "popd" => {
+                sh.shell_error("popd: directory stack empty");
+                1
+            }
+            _ => {
+                let (cwd, home) = (sh.cwd().to_owned(), sh.user().home.clone());
+                sh.say(&if cwd == home { "~".to_owned() } else { cwd });
+                0
+            }
+        },
+        "jobs" | "fg" | "bg" | "wait" | "trap" | "hash" | "disown" | "suspend" | "bind" | "complete" => {
+            |_, _| 0
+        }
         "shopt" if !sh.is_dash() && !sh.is_ash() => |_, _| 0,
         _ => return None,
     })

@@ -181,9 +181,18 @@ impl Shell {
                     |name: &str| self.variable(name).and_then(|v| v.trim().parse().ok()).unwrap_or(0);
                 let value = arith::evaluate(&source, &lookup);
                 if value.is_none() {
-                    let message =
-                        format!("{source}: syntax error: operand expected (error token is \"{source}\")");
+                    let zero = source.split_once(['/', '%']).is_some_and(|(_, by)| {
+                        arith::evaluate(by.trim_start_matches(['/', '=']), &lookup) == Some(0)
+                    });
+                    let token = source.rsplit(['/', '%']).next().unwrap_or_default().to_owned();
+                    let last = source.trim_end().chars().next_back().map_or_else(String::new, String::from);
+                    let message = if zero {
+                        format!("{source}: division by 0 (error token is \"{token}\")")
+                    } else {
+                        format!("{source}: syntax error: operand expected (error token is \"{last}\")")
+                    };
                     self.shell_error(&message);
+                    self.exhaust_quietly();
                 }
                 (value.unwrap_or(0).to_string(), *quoted)
             }

@@ -49,7 +49,13 @@ impl Shell {
             SyntaxError::Incomplete(c @ ('\'' | '"' | '`' | ')' | '}')) => {
                 self.shell_error(&format!("unexpected EOF while looking for matching `{c}'"));
             }
-            SyntaxError::Incomplete(_) => self.shell_error("syntax error: unexpected end of file"),
+            SyntaxError::Incomplete(_) => {
+                // The line after the last one.
+                let before = self.line;
+                self.line = self.line.max(1).saturating_add(source.lines().count().max(1));
+                self.shell_error("syntax error: unexpected end of file");
+                self.line = before;
+            }
             SyntaxError::Unexpected(token) if self.is_ash() || self.is_dash() => {
                 let how = if self.is_dash() { "Syntax error: " } else { "syntax error: unexpected " };
                 let tail = if self.is_dash() { " unexpected" } else { "" };
