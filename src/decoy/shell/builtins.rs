@@ -76,7 +76,7 @@ pub(super) fn exit(sh: &mut Shell, args: &[String]) -> u8 {
 
 /// `return`.
 pub(super) fn leave(sh: &mut Shell, args: &[String]) -> u8 {
-    if sh.depth == 0 && sh.functions.is_empty() && sh.flavor == Flavor::Bash {
+    if sh.depth <= 1 && sh.nesting <= 1 && sh.functions.is_empty() && sh.flavor == Flavor::Bash {
         sh.shell_error("return: can only `return' from a function or sourced script");
         return 2;
     }

@@ -397,11 +397,28 @@ fn dmesg(sh: &mut Shell, _: &[String]) -> u8 {
     0
 }
 
+/// What it sets holds for the program it runs alone.
 fn env(sh: &mut Shell, args: &[String]) -> u8 {
+    let (saved, levels) = (sh.save(), sh.levels.len());
+    let status = env_within(sh, args);
+    // Unless a shell was started that now waits for its next line.
+    if sh.levels.len() == levels {
+        sh.restore(saved);
+    }
+    status
+}
+
+fn env_within(sh: &mut Shell, args: &[String]) -> u8 {
     let mut at = 1;
     while let Some(word) = args.get(at) {
         match word.split_once('=') {
-            Some((name, value)) if !name.starts_with('-') => sh.set_variable(name, value),
+            Some((name, value)) if !name.starts_with('-') => {
+                sh.set_variable(name, value);
+                sh.export(name);
+            }
+            _ if word == "-i" || word == "-" || word == "--ignore-environment" => {
+                sh.env.vars.values_mut().for_each(|(_, exported)| *exported = false);
+            }
             _ if word.starts_with('-') => {}
             _ if args.first().is_some_and(|a| a.ends_with("printenv")) => {
                 let Some(value) = sh.env_get(word).map(str::to_owned) else { return 1 };
@@ -410,6 +427,14 @@ fn env(sh: &mut Shell, args: &[String]) -> u8 {
             }
             _ => {
                 let rest = args.get(at..).unwrap_or_default().to_vec();
+                if !sh.find_program(word).is_some_and(|path| sh.vfs.stat(&path).is_ok()) {
+                    let text = if sh.is_busybox() {
+                        format!("env: can't execute '{word}': No such file or directory")
+                    } else {
+                        format!("env: ‘{word}’: No such file or directory")
+                    };
+                    return sh.fail(&text) + 126;
+                }
                 return sh.program(&rest);
             }
         }

@@ -416,6 +416,11 @@ fn messages_are_those_of_the_genuine_programs() {
         ("gzip /tmp/no", "gzip: /tmp/no: No such file or directory\n"),
         ("ldd", "ldd: missing file arguments\nTry `ldd --help' for more information.\n"),
         ("iptables -S", "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n"),
+        ("env nosuch", "env: ‘nosuch’: No such file or directory\n"),
+        ("env A=1 printenv A; echo $A", "1\n\n"),
+        ("timeout 1 nosuch", "timeout: failed to run command ‘nosuch’: No such file or directory\n"),
+        ("echo $((1/0)); echo $?", "-bash: 1/0: division by 0 (error token is \"0\")\n"),
+        ("sort /nosuch; echo $?", "sort: cannot read: /nosuch: No such file or directory\n2\n"),
         ("passwd -S root | cut -d' ' -f 1,2,4-", "root P 0 99999 7 -1\n"),
     ]);
 }
