@@ -97,7 +97,7 @@ fn xargs(sh: &mut Shell, args: &[String]) -> u8 {
     let input = decode(&sh.input());
     let mut status = 0;
     let program = command.first().map_or("", String::as_str).to_owned();
-    if !sh.is_busybox() && !sh.find_program(&program).is_some_and(|path| sh.vfs.stat(&path).is_ok()) {
+    if !sh.is_busybox() && sh.find_program(&program).is_none_or(|path| sh.vfs.stat(&path).is_err()) {
         return sh.fail(&format!("xargs: {program}: No such file or directory")) + 126;
     }
     if let Some(mark) = replace.filter(|m| !m.is_empty()) {

@@ -311,7 +311,7 @@ fn wrapper(sh: &mut Shell, args: &[String]) -> u8 {
     }
     if let Some(name) =
         rest.first().filter(|_| !matches!(tool.as_str(), "time" | "watch") && !sh.is_busybox())
-        && !sh.find_program(name).is_some_and(|path| sh.vfs.stat(&path).is_ok())
+        && sh.find_program(name).is_none_or(|path| sh.vfs.stat(&path).is_err())
     {
         let text = if tool == "strace" {
             format!("strace: Can't stat '{name}': No such file or directory")

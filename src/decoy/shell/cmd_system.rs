@@ -427,7 +427,7 @@ fn env_within(sh: &mut Shell, args: &[String]) -> u8 {
             }
             _ => {
                 let rest = args.get(at..).unwrap_or_default().to_vec();
-                if !sh.find_program(word).is_some_and(|path| sh.vfs.stat(&path).is_ok()) {
+                if sh.find_program(word).is_none_or(|path| sh.vfs.stat(&path).is_err()) {
                     let text = if sh.is_busybox() {
                         format!("env: can't execute '{word}': No such file or directory")
                     } else {
