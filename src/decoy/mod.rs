@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod ber;
+pub mod cast;
 pub mod conpot;
 pub mod custom;
 pub mod datagram;
@@ -23,6 +24,7 @@ pub mod telnet;
 pub mod testing;
 pub mod tftp;
 pub mod tls;
+pub mod upload;
 mod uptime;
 pub mod vfs;
 pub mod worker;
