@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use common::{World, ms};
 use decnet::engine::fabric::{Claim, Fabric, Kept, Lan, NoRules, Prepared};
-use decnet::host::net::{Child, ChildMode, Namespace, Rtnetlink, Traveller};
+use decnet::host::net::{Child, ChildMode, Namespace, Rtnetlink, Traveller, room_for_neighbours};
 use decnet::model::{Decky, Mac, Network};
 
 /// Pause between two looks at what is still there.
@@ -181,6 +181,10 @@ fn prepared(count: u32, network: &Network) -> Duration {
 
 fn main() {
     let count: u32 = std::env::var("DECNET_DECKIES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    // Host and attacker share the kernel's table of neighbours here, and from inside neither can raise its limit.
+    if let Err(error) = room_for_neighbours(count as usize * 2) {
+        println!("the table of neighbours stays as it is ({error}): over 500 deckies its overflow is measured");
+    }
     let host = Namespace::new().expect("a namespace: run as root");
     let attacker = Namespace::new().expect("a namespace");
     let world = World::new();
