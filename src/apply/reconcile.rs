@@ -23,7 +23,7 @@ use super::waiters::Waiters;
 use super::{log, timers};
 
 /// So many times as long as the last look took, the next one waits: a large fleet's must not take all the time.
-const SHARE: u32 = 4;
+const SHARE: u32 = 16;
 /// How often the store is read although nobody asked: rows that another tool wrote.
 const POLL: Duration = Duration::from_secs(5);
 /// Pause before a store that failed is tried again.

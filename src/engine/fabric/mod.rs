@@ -148,6 +148,17 @@ impl Fabrics {
         }
     }
 
+    /// As [`Fabrics::wire`], of a decky that was made just now: what was seen of the interface then will do.
+    ///
+    /// # Errors
+    /// As [`Fabrics::wire`].
+    pub fn wire_lately(&mut self, network: &Network, home: Option<&Home>) -> Result<Wire, EngineError> {
+        match network.driver {
+            Driver::Loopback => Ok(Wire::Fine),
+            Driver::Macvlan | Driver::Ipvlan => self.lan()?.wire_lately(network, home),
+        }
+    }
+
     fn lan(&mut self) -> Result<&mut Lan, EngineError> {
         if self.lan.as_ref().is_none_or(Lan::ended) {
             let rules = LanRules::new()
