@@ -17,7 +17,7 @@ use crate::ui::progress::{Mark, Progress};
 use crate::ui::wire::{self, Failed, Outcome, ResultState};
 
 /// Longest wait for the engine when nothing else is said.
-const DEFAULT_WAIT: Duration = Duration::from_secs(600);
+pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(600);
 
 /// How often a plan may come out with addresses that nobody asked about, for other deploys took its own.
 const MOST_PROBED: usize = 20;

@@ -143,7 +143,7 @@ fn workers_end_with_their_engine() {
     let world = World::new();
     let file = world.fleet("f.ini", "[a]\nservices = redis,http\n[b]\nservices = ssh\n");
     world.run(&["deploy", file.to_str().unwrap()]).ok();
-    assert_eq!(world.listeners().len(), 3);
+    assert!(world.listeners().len() >= 3);
     kill(world.engine_pid().map(i64::from).unwrap());
     let since = Instant::now();
     eventually("every socket is closed", || world.listeners().is_empty().then_some(()));

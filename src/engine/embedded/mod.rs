@@ -4,6 +4,7 @@
 //! spawned them, so the runtime that drives [`Engine::next`] must be that of the main thread.
 
 mod claims;
+mod estate;
 mod nursery;
 mod process;
 mod sentinel;
@@ -27,8 +28,9 @@ use nursery::Nursery;
 use slot::{Place, Slot, Then};
 use wire::Wires;
 use worker::{Note, What};
-use writer::Writer;
+use writer::{Channel, Writer};
 
+pub use estate::{Estate, FORMAT, leave};
 pub use writer::WriterOptions;
 
 /// So many workers start at the same time; more would only fight for the processors.
@@ -51,6 +53,11 @@ pub struct Embedded {
     launching: BTreeSet<u64>,
     /// Whether a decky may wait for its next attempt.
     waiting: bool,
+    /// Whose worker is of the program before this one, and who of them is just getting another.
+    renewals: VecDeque<DeckyName>,
+    renewing: BTreeSet<DeckyName>,
+    /// Begins nothing any more.
+    resting: bool,
     notices: VecDeque<Notice>,
     tell: mpsc::UnboundedSender<Note>,
     notes: mpsc::UnboundedReceiver<Note>,
@@ -65,8 +72,12 @@ impl Embedded {
     /// # Errors
     /// When the event writer cannot be started.
     pub fn new(options: WriterOptions) -> Result<Self, EngineError> {
+        Self::with(options, BTreeMap::new())
+    }
+
+    fn with(options: WriterOptions, channels: BTreeMap<DeckyName, Channel>) -> Result<Self, EngineError> {
         let (tell, notes) = mpsc::unbounded_channel();
-        let writer = Writer::start(options)
+        let writer = Writer::start(options, channels)
             .map_err(|error| EngineError::io("cannot start the event writer", &error))?;
         Ok(Self {
             fabrics: Fabrics::default(),
@@ -78,6 +89,9 @@ impl Embedded {
             preparing: BTreeSet::new(),
             launching: BTreeSet::new(),
             waiting: false,
+            renewals: VecDeque::new(),
+            renewing: BTreeSet::new(),
+            resting: false,
             notices: VecDeque::new(),
             tell,
             notes,
@@ -95,6 +109,10 @@ impl Embedded {
 
     /// Launches what waits, as many as may start at once, and has places made for those that follow.
     fn pump(&mut self) {
+        if self.resting {
+            return;
+        }
+        self.renew_some(AT_ONCE);
         while self.launching.len() < AT_ONCE
             && let Some(name) = self.ready.pop_front()
         {
@@ -178,8 +196,10 @@ impl Embedded {
         let (stop, stopped) = oneshot::channel();
         let tell = self.tell.clone();
         let (nursery, events) = (&mut self.nursery, events.as_fd());
-        let pid = worker::start(nursery, &slot.order, &slot.listeners, events, slot.life, stopped, tell);
-        slot.pid = Some(pid.map_err(failed)?);
+        let started = worker::start(nursery, &slot.order, &slot.listeners, events, slot.life, stopped, tell);
+        let (pid, control) = started.map_err(failed)?;
+        slot.pid = Some(pid);
+        slot.control = Some(control);
         slot.stop = Some(stop);
         self.launching.insert(slot.life);
         slot.launches = slot.launches.saturating_add(1);
@@ -239,6 +259,7 @@ impl Embedded {
                 slot.state = State::Failed;
                 slot.reason = Some(why.clone());
                 slot.stop = None;
+                slot.control = None;
                 self.notices.push_back(Notice::Stuck(name, why));
             }
         }
@@ -248,6 +269,7 @@ impl Embedded {
     fn ended(&mut self, name: &DeckyName, then: Then) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         slot.stop = None;
+        slot.control = None;
         slot.pid = None;
         match then {
             Then::Replace(order) => {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, mpsc};
 
+use serde::{Deserialize, Serialize};
+
 use super::Claim;
 use super::workshop::Job;
 use crate::catalog;
@@ -12,7 +14,7 @@ use crate::host::net::Namespace;
 use crate::model::{Decky, Driver, Mac, Transport};
 
 /// Everything that a namespace and its link are made from. Another site means another namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// macvlan or ipvlan.
     pub driver: Driver,

@@ -3,6 +3,7 @@
 //! Nothing here has a name outside: descriptors hold all of it, so the end of the engine and its workers is
 //! the end of every link.
 
+use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,16 @@ impl Lan {
     pub fn start(rules: Box<dyn Rules>) -> Result<Self, EngineError> {
         let netlink = Rtnetlink::open().map_err(|error| refused(&error, None))?;
         Ok(Self { jobs: Workshop::start(rules)?, netlink, seen: None })
+    }
+
+    /// Takes places over that the program before this one made: what holds each one's namespace.
+    pub(super) fn adopt(&mut self, places: Vec<(OwnedFd, Site)>) -> Result<Vec<Home>, EngineError> {
+        let (tell, told) = mpsc::channel();
+        let jobs = self.jobs.clone();
+        // Nobody listens only when this call ended.
+        let job: Job = Box::new(move |shop| drop(tell.send(shop.adopt(places, &jobs))));
+        let _ = self.jobs.send(job);
+        told.recv().map_err(|_| ended())?
     }
 
     /// Whether the set-up thread is gone: it failed.

@@ -148,6 +148,14 @@ impl Fabrics {
         }
     }
 
+    /// Takes over places on the LAN that the program before this one made.
+    ///
+    /// # Errors
+    /// When this process cannot have them.
+    pub fn adopt(&mut self, places: Vec<(OwnedFd, Site)>) -> Result<Vec<Home>, EngineError> {
+        if places.is_empty() { Ok(Vec::new()) } else { self.lan()?.adopt(places) }
+    }
+
     /// As [`Fabrics::wire`], of a decky that was made just now: what was seen of the interface then will do.
     ///
     /// # Errors

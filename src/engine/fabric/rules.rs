@@ -63,7 +63,22 @@ impl Rules for LanRules {
         let homes = parent.homes.entry(site.ip).or_default();
         *homes = homes.saturating_add(1);
         fence.raise().map_err(|error| refused(&error))?;
-        parent.table.add(&[Entry { ip: site.ip, mac, os: Some(os) }]).map_err(|error| refused(&error))
+        parent.table.add(&[entry(site)]).map_err(|error| refused(&error))
+    }
+
+    fn readmit(&mut self, sites: &[&Site]) -> Result<(), EngineError> {
+        let mut entries: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
+        for site in sites {
+            let homes = self.parent(site)?.homes.entry(site.ip).or_default();
+            *homes = homes.saturating_add(1);
+            entries.entry(site.parent).or_default().push(entry(site));
+        }
+        for (parent, entries) in entries {
+            if let Some(parent) = self.parents.get_mut(&parent) {
+                parent.table.add(&entries).map_err(|error| refused(&error))?;
+            }
+        }
+        Ok(())
     }
 
     fn dismiss(&mut self, site: &Site) {
@@ -80,6 +95,11 @@ impl Rules for LanRules {
             self.parents.remove(&site.parent);
         }
     }
+}
+
+fn entry(site: &Site) -> Entry {
+    let mac = (site.driver == Driver::Macvlan).then_some(site.mac);
+    Entry { ip: site.ip, mac, os: Some(Os::from_slug(&site.family)) }
 }
 
 /// Packets that a decky tried to send on its own account and was not allowed to.

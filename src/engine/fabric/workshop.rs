@@ -1,5 +1,6 @@
 //! The set-up thread: the only one that goes into namespaces.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 
 use rustix::io::Errno;
@@ -29,6 +30,12 @@ pub trait Rules: Send {
     /// The decky does not start then.
     fn admit(&mut self, site: &Site, transfers: &[u16]) -> Result<(), EngineError>;
 
+    /// These deckies were there before this program: what is inside their namespaces stands, the rest is made.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn readmit(&mut self, sites: &[&Site]) -> Result<(), EngineError>;
+
     /// The decky is gone, or has just failed to come.
     fn dismiss(&mut self, site: &Site);
 }
@@ -39,6 +46,10 @@ pub struct NoRules;
 
 impl Rules for NoRules {
     fn admit(&mut self, _: &Site, _: &[u16]) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn readmit(&mut self, _: &[&Site]) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -121,6 +132,20 @@ impl Workshop {
 }
 
 impl Workshop {
+    /// Takes places over that the program before this one made.
+    pub(super) fn adopt(
+        &mut self,
+        places: Vec<(OwnedFd, Site)>,
+        jobs: &mpsc::Sender<Job>,
+    ) -> Result<Vec<Home>, EngineError> {
+        self.rules.readmit(&places.iter().map(|(_, site)| site).collect::<Vec<_>>())?;
+        let home = |(fd, site)| {
+            let namespace = Namespace::inherited(fd);
+            Home { namespace, site, jobs: jobs.clone(), _one: self.homes.clone() }
+        };
+        Ok(places.into_iter().map(home).collect())
+    }
+
     /// Raises the limits of the host that all deckies share, for twice as many as there are.
     fn make_room(&mut self) {
         let homes = Arc::strong_count(&self.homes);
