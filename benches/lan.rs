@@ -183,7 +183,9 @@ fn main() {
     let count: u32 = std::env::var("DECNET_DECKIES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
     // Host and attacker share the kernel's table of neighbours here, and from inside neither can raise its limit.
     if let Err(error) = room_for_neighbours(count as usize * 2) {
-        println!("the table of neighbours stays as it is ({error}): over 500 deckies its overflow is measured");
+        println!(
+            "the table of neighbours stays as it is ({error}): over 500 deckies its overflow is measured"
+        );
     }
     let host = Namespace::new().expect("a namespace: run as root");
     let attacker = Namespace::new().expect("a namespace");

@@ -123,6 +123,9 @@ mod tests {
         let second = words("engine run --background --state-dir /x --estate 9");
         assert_eq!(arguments(first.into_iter(), 9), second);
         let again = [vec![OsString::from("decnet")], second].concat();
-        assert_eq!(arguments(again.into_iter(), 12), words("engine run --background --state-dir /x --estate 12"));
+        assert_eq!(
+            arguments(again.into_iter(), 12),
+            words("engine run --background --state-dir /x --estate 12")
+        );
     }
 }

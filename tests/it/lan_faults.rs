@@ -148,11 +148,15 @@ fn drill(lan: &Lan) {
     for open in ["exec 3<>/dev/tcp/10.77.0.1/9", "echo x > /dev/udp/10.77.0.1/53"] {
         assert_ne!(run(&["timeout", "0.3", "bash", "-c", open]).code, 0, "{open}");
     }
-    // By raw sockets. Not a bare ACK: it looks like an answer, and opens nothing.
+    // By raw sockets.
     assert_eq!(counted(lan), 0, "a socket of its own");
-    for scan in
-        [&["-Pn", "-sS", "-p80"][..], &["-Pn", "-sF", "-p80"], &["-Pn", "-sU", "-p53"], &["-sn", "-PE"]]
-    {
+    for scan in [
+        &["-Pn", "-sS", "-p80"][..],
+        &["-Pn", "-sF", "-p80"],
+        &["-Pn", "-sU", "-p53"],
+        &["-sn", "-PE"],
+        &["-Pn", "-sA", "-p80"],
+    ] {
         let nmap = ["nmap", "-n", "-e", "eth0", "--send-ip", "--disable-arp-ping", "--max-retries", "0"];
         let _ = run(&[&nmap, scan, &["--host-timeout", "1s", "10.77.0.1"]].concat());
         assert_eq!(counted(lan), 0, "{scan:?}");

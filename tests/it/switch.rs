@@ -139,10 +139,13 @@ fn an_upgrade_refuses_nobody() {
             ran.ok();
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        clients.into_iter().map(|client| client.join().unwrap()).fold((0, Vec::new()), |(n, mut all), (m, more)| {
-            all.extend(more);
-            (n + m, all)
-        })
+        clients.into_iter().map(|client| client.join().unwrap()).fold(
+            (0, Vec::new()),
+            |(n, mut all), (m, more)| {
+                all.extend(more);
+                (n + m, all)
+            },
+        )
     });
     // One who is being served when its worker ends loses the connection, as the README says; nobody is refused.
     let refused: Vec<&String> = kept_out.iter().filter(|how| how.contains("Refused")).collect();

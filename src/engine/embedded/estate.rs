@@ -3,10 +3,10 @@
 //! The process stays the same one, and executes another program: workers and nursery remain its children, and
 //! end with it as before. Namespaces and sockets stay open across that; this says which number is what.
 
+use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::io;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Pid;
@@ -101,9 +101,12 @@ impl Embedded {
                 Ok(Left { fd: leave(l.fd.as_fd())?, service, number, transport, address, role })
             };
             let home = slot.home.as_ref();
-            let home = home.map(|home| io::Result::Ok((leave(home.namespace().as_fd())?, home.site().clone())));
-            let worker = pid.zip(control).map(|(pid, control)| io::Result::Ok((pid, leave(control.as_fd())?)));
-            let events = self.writer.ends(name).map(|(send, receive)| io::Result::Ok((leave(send)?, leave(receive)?)));
+            let home =
+                home.map(|home| io::Result::Ok((leave(home.namespace().as_fd())?, home.site().clone())));
+            let worker =
+                pid.zip(control).map(|(pid, control)| io::Result::Ok((pid, leave(control.as_fd())?)));
+            let events =
+                self.writer.ends(name).map(|(send, receive)| io::Result::Ok((leave(send)?, leave(receive)?)));
             estate.deckies.push(Bequest {
                 order: slot.order.clone(),
                 listeners: slot.listeners.iter().map(left).collect::<io::Result<_>>()?,
@@ -124,10 +127,11 @@ impl Embedded {
     /// What cannot be taken over; nothing of it may be used then, and this process should end.
     pub fn resume(options: WriterOptions, estate: Estate) -> Result<Self, EngineError> {
         let failed = |error: io::Error| EngineError::io("cannot take over from the engine before", &error);
-        let mut heirs = estate.deckies.into_iter().map(Heir::claim).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-        let channels = heirs.iter_mut().filter_map(|heir| {
-            Some((heir.slot.order.decky.name.clone(), heir.channel.take()?))
-        });
+        let mut heirs =
+            estate.deckies.into_iter().map(Heir::claim).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        let channels = heirs
+            .iter_mut()
+            .filter_map(|heir| Some((heir.slot.order.decky.name.clone(), heir.channel.take()?)));
         let mut engine = Self::with(options, channels.collect())?;
         for pid in estate.leaving.into_iter().filter_map(Pid::from_raw) {
             // It may have been waited for; there is nobody to tell.
@@ -159,7 +163,8 @@ impl Embedded {
     /// and clients wait for a few thousandths of a second.
     pub(super) fn renew_some(&mut self, most: usize) {
         let slots = &self.slots;
-        let busy = |name: &_| slots.get(name).is_some_and(|s| matches!(s.phase, Phase::Starting | Phase::Stopping));
+        let busy =
+            |name: &_| slots.get(name).is_some_and(|s| matches!(s.phase, Phase::Starting | Phase::Stopping));
         self.renewing.retain(busy);
         while self.renewing.len() < most
             && let Some(name) = self.renewals.pop_front()
@@ -193,8 +198,10 @@ impl Heir {
         }
         let home = home.map(|(fd, site)| io::Result::Ok((sys::inherit(fd)?, site))).transpose()?;
         let pid = |pid| Pid::from_raw(pid).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData));
-        let worker = worker.map(|(number, fd)| io::Result::Ok((pid(number)?, sys::inherit(fd)?))).transpose()?;
-        let channel = events.map(|(send, receive)| io::Result::Ok(Channel::new(sys::inherit(send)?, sys::inherit(receive)?)));
+        let worker =
+            worker.map(|(number, fd)| io::Result::Ok((pid(number)?, sys::inherit(fd)?))).transpose()?;
+        let channel = events
+            .map(|(send, receive)| io::Result::Ok(Channel::new(sys::inherit(send)?, sys::inherit(receive)?)));
         Ok(Self { slot, home, worker, channel: channel.transpose()? })
     }
 }

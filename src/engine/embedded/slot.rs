@@ -212,7 +212,12 @@ impl Slot {
             return Held { hash, phase: Phase::Starting, state: State::Pending, reason: None };
         }
         if self.stale {
-            return Held { hash: self.order.hash.clone(), phase: Phase::Starting, state: State::Pending, reason: None };
+            return Held {
+                hash: self.order.hash.clone(),
+                phase: Phase::Starting,
+                state: State::Pending,
+                reason: None,
+            };
         }
         let (state, reason) = self.standing();
         Held { hash: self.order.hash.clone(), phase: self.phase, state, reason }

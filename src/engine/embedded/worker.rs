@@ -69,7 +69,12 @@ pub(super) fn start(
     fds.extend(listeners.iter().map(|l| l.fd.as_fd()));
     let process = nursery.fork(&fds)?;
     let pid = process.pid();
-    watch(order.decky.name.clone(), life, Attended { process, control: control.clone(), stop, serves: false }, notes);
+    watch(
+        order.decky.name.clone(),
+        life,
+        Attended { process, control: control.clone(), stop, serves: false },
+        notes,
+    );
     Ok((pid, control))
 }
 

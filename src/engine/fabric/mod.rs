@@ -12,7 +12,7 @@ mod workshop;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -21,6 +21,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::{EngineError, ErrorKind};
 use crate::catalog;
+use crate::host::{nft, sys};
 use crate::model::{Decky, Driver, ListenerRole, Mac, Network, Transport};
 
 pub use home::{Home, Site};
@@ -290,6 +291,11 @@ fn listen(want: Want, address: SocketAddrV4, ip: Ipv4Addr) -> Result<Listener, E
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?;
         leave_room(&fd)?;
+        if !ip.is_loopback() {
+            // The rules of its namespace let nothing pass that comes from another socket.
+            sys::mark(fd.as_fd(), nft::MARK)
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::PERM))?;
+        }
         // The deckies of one loopback share a group, and each hears all of it.
         if transport == Transport::Tcp || group.is_some() {
             sockopt::set_socket_reuseaddr(&fd, true)?;

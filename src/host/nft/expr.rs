@@ -45,8 +45,12 @@ pub(super) struct Field {
 pub(super) enum Meta {
     /// EtherType, big-endian.
     Protocol = 1,
+    /// The mark of the socket that it comes from.
+    Mark = 3,
     /// Number of the interface it leaves by.
     OutInterface = 5,
+    /// The owner of the socket that it comes from; a packet without such a socket does not match.
+    Owner = 10,
     /// Protocol number of the transport header.
     Transport = 16,
     /// Whether it is for this host, for all, or for another.
@@ -70,6 +74,8 @@ pub(super) enum Expr {
     Meta(Meta, Register),
     /// Sets [`Meta::PacketType`].
     SetPacketType(Register),
+    /// Sets [`Meta::Mark`].
+    SetMark(Register),
     Load(Field, Register),
     Store(Register, Field),
     /// Copies a value into registers.
@@ -148,6 +154,7 @@ impl Expr {
             Self::SetPacketType(from) => {
                 ("meta", new().number(2, Meta::PacketType as u32).number(3, from.number()))
             }
+            Self::SetMark(from) => ("meta", new().number(2, Meta::Mark as u32).number(3, from.number())),
             Self::Load(field, to) => ("payload", place(new().number(1, to.number()), field)),
             Self::Store(from, field) => {
                 const CSUM_INET: u32 = 1;

@@ -5,6 +5,9 @@
 //! ports that the decky serves; of ICMP, replies and errors. Two hooks: one on the namespace's sockets,
 //! so that their owners see an error, and one on the link, which also stops packet sockets, frames with
 //! a foreign source, and whatever else root in the namespace may build.
+//!
+//! An answer is more than its form: the decky's own sockets are marked, and what comes from another one is
+//! dropped, be it a bare acknowledgement of a raw socket. What the kernel itself answers has no owner.
 
 use std::net::Ipv4Addr;
 
@@ -30,6 +33,8 @@ const ICMP_ANSWERS: [(u8, u8); 3] = [(0xff, 0), (0xf7, 3), (0xfd, 12)];
 const FRAGMENTED: [u8; 2] = [0x3f, 0xff];
 const LATER_FRAGMENT: [u8; 2] = [0x1f, 0xff];
 const LOOPBACK_INDEX: u32 = 1;
+/// Marks the sockets that a decky was given. Any number will do; it does not leave the namespace.
+pub const MARK: u32 = 0x6465_636b;
 
 /// How the packets of a decky are numbered (IPv4 identification).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +108,13 @@ impl Fence<'_> {
             None => is(ETHER_TYPE, ethertype),
         };
         batch.rule(chain, rule![own(ARP), is(ARP_SENDER, self.ip.octets()), accept()]);
-        let goto = [Expr::Verdict(Verdict::Goto(ANSWERS))];
+        let foreign = [
+            Expr::Meta(Meta::Owner, R0),
+            Expr::Meta(Meta::Mark, R0),
+            Expr::Differs(R0, MARK.to_ne_bytes().to_vec()),
+        ];
+        batch.rule(chain, rule![own(IPV4), foreign, dropped()]);
+        let goto = [Expr::Value(R0, vec![0; 4]), Expr::SetMark(R0), Expr::Verdict(Verdict::Goto(ANSWERS))];
         batch.rule(chain, rule![own(IPV4), is(IP_SOURCE, self.ip.octets()), goto]);
         batch.rule(chain, dropped());
         self.number(batch);

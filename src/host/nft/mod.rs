@@ -12,6 +12,6 @@ mod phrases;
 mod socket;
 
 pub use disguise::Os;
-pub use fence::{Fence, Numbering, read_drops};
+pub use fence::{Fence, MARK, Numbering, read_drops};
 pub use parent::{Entry, ParentTable};
 pub use socket::NftError;

@@ -174,7 +174,8 @@ mod tests {
         let allow = SeccompFilter::new(rules, refuse, SeccompAction::Allow, target).unwrap();
         let allow: BpfProgram = allow.try_into().unwrap();
         let trap = traps.map(|call| (call, vec![])).into();
-        let trap = SeccompFilter::new(trap, SeccompAction::Allow, SeccompAction::KillProcess, target).unwrap();
+        let trap =
+            SeccompFilter::new(trap, SeccompAction::Allow, SeccompAction::KillProcess, target).unwrap();
         let trap: BpfProgram = trap.try_into().unwrap();
         for call in (0..600).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
             for args in [[0; 6], [9; 6], [5; 6], [6; 6]] {
