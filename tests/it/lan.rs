@@ -152,6 +152,18 @@ impl Lan {
         at.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// An open connection of the attacker's to something that greets; it says nothing, and stays.
+    pub(crate) fn hold(&self, ip: &str, port: u16) -> Holder {
+        let hold = format!("exec 3<>/dev/tcp/{ip}/{port}; read -r line <&3; echo $line; exec cat");
+        let mut command = enter(&self.attacker, self.user);
+        command.args(["bash", "-c", &hold]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holding = command.spawn().unwrap();
+        let mut greeting = String::new();
+        BufReader::new(holding.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        assert!(greeting.starts_with("SSH-2.0-"), "{greeting}");
+        Holder(holding)
+    }
+
     pub(crate) fn kill_engine(&self) {
         let pid = self.world.engine_pid().and_then(Pid::from_raw).expect("an engine");
         kill_process(pid, Signal::KILL).unwrap();
@@ -328,16 +340,7 @@ fn a_mac_that_is_just_being_given_up_is_waited_for() {
 fn a_silent_attacker_does_not_keep_a_dead_decky_on_the_wire() {
     let lan = Lan::new();
     lan.deploy("[a]\nip = 10.77.0.10\nservices = ssh\n").ok();
-    let hold = "exec 3<>/dev/tcp/10.77.0.10/22; read -r banner <&3; echo $banner; exec cat";
-    let mut holding = enter(&lan.attacker, lan.user)
-        .args(["bash", "-c", hold])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut banner = String::new();
-    BufReader::new(holding.stdout.take().unwrap()).read_line(&mut banner).unwrap();
-    assert!(banner.starts_with("SSH-2.0-"), "{banner}");
+    let holding = lan.hold("10.77.0.10", 22);
     // From here on nothing it is sent is acknowledged.
     lan.on_attacker(&["ip", "addr", "flush", "dev", "att0"]).ok();
     lan.kill_engine();
@@ -346,8 +349,7 @@ fn a_silent_attacker_does_not_keep_a_dead_decky_on_the_wire() {
         assert!(since.elapsed() < Duration::from_secs(4), "the link is still there");
         std::thread::sleep(Duration::from_millis(20));
     }
-    drop(holding.stdin.take());
-    holding.wait().unwrap();
+    drop(holding);
 }
 
 #[test]
@@ -511,6 +513,51 @@ fn an_engine_that_starts_again_is_the_same_machines() {
     assert!(before.0.len() == 5 && before.1.len() >= 10, "{before:?}");
     lan.decnet(&["engine", "restart"]).ok();
     assert_eq!(seen(), before);
+    lan.decnet(&["engine", "stop"]).ok();
+    lan.decnet(&["reconcile"]).ok();
+    assert_eq!(seen(), before);
+}
+
+#[test]
+fn a_restart_takes_nothing_off_the_wire() {
+    let lan = Lan::new();
+    lan.deploy("[d]\namount = 10\nservices = ssh\n").ok();
+    let (links, ips) = (lan.children(), lan.recorded());
+    let knock = ips.keys().map(|ip| format!("read -t 9 -n 4 -r said < /dev/tcp/{ip}/22; echo $said; "));
+    let knock =
+        format!("while read -t 0.01 -r stop || [ $? -gt 128 ]; do {} done", knock.collect::<String>());
+    let mut knocking = enter(&lan.attacker, lan.user)
+        .args(["bash", "-c", &knock])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Each of them is asked once a round, and not again.
+    let first: Vec<&str> = ips.keys().map(String::as_str).collect();
+    let ping = format!("nmap -n -sn -PE --send-ip --disable-arp-ping --max-retries 0 {}", first.join(" "));
+    let ping = format!("for i in 1 2 3 4 5 6 7 8 9 10; do {ping} | grep -c 'Host is up'; done");
+    let (restarts, pinged) = std::thread::scope(|scope| {
+        let pinging = scope.spawn(|| lan.on_attacker(&["sh", "-c", &ping]));
+        let mut restarts = 0;
+        while !pinging.is_finished() {
+            lan.decnet(&["engine", "restart"]).ok();
+            restarts += 1;
+            assert_eq!(lan.children(), links);
+        }
+        (restarts, pinging.join().unwrap().out)
+    });
+    drop(knocking.stdin.take());
+    let knocked = Ran::from(knocking.wait_with_output().unwrap());
+    let (greeted, all) = (knocked.out.matches("SSH-").count(), knocked.out.lines().count());
+    assert!(greeted > 50, "{} {}", knocked.out, knocked.err);
+    assert!(!knocked.err.contains("refused") && !knocked.err.contains("No route"), "{}", knocked.err);
+    // A worker that is just greeting when it is replaced takes that connection with it.
+    assert!(all - greeted <= restarts * ips.len(), "{greeted} of {all} greeted, {restarts} restarts");
+    assert_eq!(pinged.lines().filter(|up| *up == "10").count(), 10, "{pinged}");
+    assert_eq!(lan.found("10.77.0.1-40"), ips);
+    lan.kill_engine();
+    eventually("every link is gone", || (lan.children() == 0).then_some(()));
 }
 
 #[test]

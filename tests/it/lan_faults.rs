@@ -167,21 +167,43 @@ fn drill(lan: &Lan) {
     assert!(counted(lan) > 0);
 }
 
+/// What the kernel says of a worker: nothing of root, no way to get it, a filter on its calls.
+fn is_shut_in(pid: i64) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(":\t"));
+    for set in ["CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"] {
+        assert_eq!(value(set), Some("0000000000000000"), "{set} {status}");
+    }
+    assert_eq!((value("NoNewPrivs"), value("Seccomp")), (Some("1"), Some("2")), "{status}");
+    let uids: Vec<&str> = value("Uid").unwrap().split('\t').collect();
+    assert!(uids.iter().all(|uid| *uid == uids[0] && *uid != "0"), "{status}");
+}
+
 #[test]
 fn nothing_leaves_a_decky_that_came_back_after_a_crash() {
     let lan = Lan::new();
-    lan.deploy("[a]\nip = 10.77.0.10\nservices = http\n").ok();
+    lan.deploy("[a]\nip = 10.77.0.10\nservices = ssh, http\n").ok();
     let pid = || lan.json(&["status"])["deckies"][0]["pid"].as_i64();
     let first = pid().expect("a worker");
+    is_shut_in(first);
     kill(first);
     eventually("another worker serves", || {
         let row = lan.json(&["status"])["deckies"][0].clone();
         (row["observed"] == "running" && row["pid"].as_i64().is_some_and(|pid| pid != first)).then_some(())
     });
+    is_shut_in(pid().unwrap());
+    let open = lan.hold("10.77.0.10", 22);
+    drill(&lan);
+    drop(open);
+    lan.decnet(&["engine", "restart"]).ok();
+    is_shut_in(pid().unwrap());
     drill(&lan);
     lan.kill_engine();
     lan.decnet(&["reconcile"]).ok();
+    is_shut_in(pid().unwrap());
+    let open = lan.hold("10.77.0.10", 22);
     drill(&lan);
+    drop(open);
 }
 
 #[test]
