@@ -1,5 +1,5 @@
 //! What a fleet on a LAN costs: `cargo bench --bench lan`, as root; `DECNET_DECKIES=200` for another size than
-//! 1,000. Host and attacker are two network namespaces with a cable between them.
+//! 1,000, `DECNET_HOST_ACCESS=1` for one that the host itself reaches. Host and attacker are two network namespaces with a cable between them.
 //!
 //! Beside the whole, in the same run: the limit (namespaces with a macvlan link and nothing else), and what
 //! the engine's set-up thread adds to it (settings, address, route, rules excepted, sockets).
@@ -228,6 +228,9 @@ fn main() {
     let file = world.path("f.ini");
     let mut text =
         "[general]\ndriver = macvlan\ninterface = par0\nnet = 10.77.0.0/16\ngw = 10.77.0.1\n".to_owned();
+    if std::env::var_os("DECNET_HOST_ACCESS").is_some() {
+        text += "host_access = yes\n";
+    }
     for (number, start) in (0..count).step_by(100).enumerate() {
         text += &format!("[d{number}]\namount = {}\nservices = ssh, http, redis\n", (count - start).min(100));
     }

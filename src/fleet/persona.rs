@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::catalog;
-use crate::model::{Decky, Identity, Network, Persona, Settings};
+use crate::model::{Decky, Driver, Identity, Network, Persona, Settings};
 
 /// 2025-09-01T00:00:00Z. Machines were set up 20 to 400 days before it: fixed, since a date that
 /// moved with a mutation or a restart would show that nothing behind it is real.
@@ -63,6 +63,10 @@ pub fn spec_hash(decky: &Decky, identity: &Identity, network: &Network) -> Strin
     feed.fixed(&network.subnet.network().octets());
     feed.fixed(&network.gateway.map_or([0; 4], |gateway| gateway.octets()));
     feed.fixed(&network.port_offset.to_le_bytes());
+    // Its link is of another kind then. Left out where it is not, as it was before there was this.
+    if network.host_access && network.driver == Driver::Macvlan {
+        feed.fixed(&[1]);
+    }
     let digest = Sha256::digest(&feed.0);
     hex::encode(digest.first_chunk::<16>().copied().unwrap_or_default())
 }

@@ -583,3 +583,53 @@ fn the_capabilities_of_the_unit_are_enough() {
     engine(&["teardown", "--all", "--yes"]).ok();
     eventually("every link is gone", || (lan.children() == 0).then_some(()));
 }
+
+#[test]
+fn the_host_reaches_its_deckies_where_it_is_to() {
+    let lan = Lan::new();
+    let body = "[a]\nip = 10.77.0.10\nservices = ssh, http\n[b]\nip = 10.77.0.11\nservices = ssh\n";
+    lan.deploy(body).ok();
+    let keys = || lan.on_host(&["ssh-keyscan", "-T", "2", "10.77.0.10", "10.77.0.11"]).out;
+    assert_eq!(keys(), "", "without being asked to");
+    let file =
+        lan.world.write("fleet.ini", format!("[general]\ndriver = macvlan\nhost_access = yes\n{body}"));
+    lan.decnet(&["deploy", file.to_str().unwrap(), "--yes", "--replace-fleet"]).ok();
+    let reached = || {
+        let said = keys();
+        ["10.77.0.10 ssh-ed25519", "10.77.0.11 ssh-ed25519"].iter().all(|key| said.contains(key))
+    };
+    eventually("the host reaches them", || reached().then_some(()));
+    // To everybody else nothing has changed, and of the host's way there is nothing to be seen.
+    assert_eq!(lan.found("10.77.0.1-40"), lan.recorded());
+    let links = lan.on_host(&["ip", "-o", "link"]).ok();
+    let mac = |name: &str| {
+        let line = links.lines().find(|line| line.contains(name)).expect(name);
+        line.split("link/ether ").nth(1).expect("a MAC")[..17].to_owned()
+    };
+    let (own, way) = (mac(": par0@"), mac(": decnet"));
+    assert_ne!(own, way);
+    let watch = "table netdev watch { chain seen { type filter hook ingress device att0 priority 0; \
+                 ether saddr MAC counter; ether saddr OWN counter; }; }";
+    let watch = watch.replace("MAC", &way).replace("OWN", &own);
+    lan.on_attacker(&["nft", &watch]).ok();
+    lan.on_host(&["ip", "neigh", "flush", "all"]).ok();
+    assert!(reached());
+    let seen = lan.on_attacker(&["nft", "list", "table", "netdev", "watch"]).ok();
+    assert!(seen.contains("packets 0"), "{seen}");
+
+    // A successor makes it anew, and a killed engine leaves none of it.
+    lan.decnet(&["engine", "restart"]).ok();
+    eventually("the host reaches them", || reached().then_some(()));
+    lan.decnet(&["teardown", "b", "--yes"]).ok();
+    let routes = lan.on_host(&["ip", "route"]).ok();
+    assert!(routes.contains("10.77.0.10 dev decnet") && !routes.contains("10.77.0.11"), "{routes}");
+    lan.kill_engine();
+    eventually("all of it is gone", || {
+        let text = lan.on_host(&["sh", "-c", "ip link; ip route; nft list tables"]).ok();
+        (!text.contains("decnet") && lan.children() == 0).then_some(())
+    });
+    lan.decnet(&["reconcile"]).ok();
+    eventually("the host reaches it", || keys().contains("10.77.0.10 ssh-ed25519").then_some(()));
+    lan.decnet(&["teardown", "--all", "--yes"]).ok();
+    eventually("the way is gone", || (!lan.on_host(&["ip", "link"]).ok().contains("decnet")).then_some(()));
+}

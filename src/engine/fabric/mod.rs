@@ -1,5 +1,6 @@
 //! Where listening sockets come from: one implementation per driver.
 
+mod annex;
 mod home;
 mod lan;
 mod loopback;

@@ -11,7 +11,7 @@ use super::workshop::{LINK, Rules, no_namespace};
 use crate::engine::{EngineError, ErrorKind};
 use crate::host::net::Namespace;
 use crate::host::nft::{self, Entry, Fence, NftError, Os, ParentTable};
-use crate::model::Driver;
+use crate::model::{Driver, Mac};
 
 /// The rules that deckies on a LAN live under.
 #[derive(Debug)]
@@ -81,6 +81,10 @@ impl Rules for LanRules {
         Ok(())
     }
 
+    fn hide(&mut self, site: &Site, mac: Mac) -> Result<(), EngineError> {
+        self.parent(site)?.table.hide(mac).map_err(|error| refused(&error))
+    }
+
     fn dismiss(&mut self, site: &Site) {
         let Some(parent) = self.parents.get_mut(&site.parent) else { return };
         let Some(homes) = parent.homes.get_mut(&site.ip) else { return };
@@ -128,7 +132,7 @@ pub fn all_drops<'a, K: Send>(homes: Vec<(K, &'a Home)>) -> Vec<(K, Option<u64>)
 }
 
 /// Why the kernel did not take rules, and what helps.
-fn refused(error: &NftError) -> EngineError {
+pub(super) fn refused(error: &NftError) -> EngineError {
     let made = EngineError::new(ErrorKind::Environment, error.to_string());
     match error.errno() {
         Some(Errno::PERM) => made.remedy(super::preflight::NEED_ROOT),

@@ -113,6 +113,8 @@ pub(super) enum Expr {
     },
     /// Makes no-operations of a TCP option.
     ResetOption(u8),
+    /// Sends it out by the link whose number is in the register, instead of going on with it.
+    Forward(Register),
     /// Answers with a TCP reset and drops.
     Reset,
     /// Counts in the named counter.
@@ -196,6 +198,7 @@ impl Expr {
                 const TCPOPT: u32 = 1;
                 ("exthdr", new().bytes(2, &[*option]).number(6, TCPOPT))
             }
+            Self::Forward(from) => ("fwd", new().number(1, from.number())),
             Self::Reset => ("reject", new().number(1, 1).bytes(2, &[0])),
             Self::Counter(name) => ("objref", new().number(1, super::batch::COUNTER).text(2, name)),
             Self::Verdict(decision) => ("immediate", new().number(1, 0).nest(2, &verdict(decision))),
