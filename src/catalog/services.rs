@@ -110,7 +110,7 @@ static SERVICES: [Service; 29] = [
     Service::new("smb", "SMB", &[tcp(445), tcp(139)], &[]),
     Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP),
     Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY),
-    Service { singleton: true, ..Service::new("sniffer", "Passive sniffer", &[], &[]) },
+    Service { singleton: true, ..Service::new("sniffer", "Passive sniffer", &[], &[]).emulated() },
     Service::new("snmp", "SNMP", &[udp(161)], &[]),
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
@@ -153,7 +153,7 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "ssh", "telnet"]);
+        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "sniffer", "ssh", "telnet"]);
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

@@ -43,7 +43,7 @@ fn run(cx: &mut Context, args: &SourceArgs, how: &How<'_>) -> CliResult {
     let host = host();
     let now = unix_seconds(cx);
     let mode = if args.replace_fleet { Mode::Replace } else { Mode::Additive };
-    let emulated = |slug: &str| crate::decoy::registry(slug).is_some();
+    let emulated = crate::decoy::emulates;
     let planner = |fleet: &Fleet, sight: &Sight| {
         let spec = input.spec(mode, fleet, &host, &flags)?;
         fleet::plan(&Request {

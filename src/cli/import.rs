@@ -17,7 +17,7 @@ pub(super) fn run(cx: &mut Context, args: &ImportArgs) -> CliResult {
     let seed = cx.seed()?;
     let host = host();
     let now = unix_seconds(cx);
-    let emulated = |slug: &str| crate::decoy::registry(slug).is_some();
+    let emulated = crate::decoy::emulates;
     let planner = |fleet: &Fleet, sight: &Sight| {
         let request = Request {
             spec: &spec,

@@ -69,6 +69,7 @@ fn internal(args: &[OsString]) -> Option<ExitCode> {
     let ended = match word {
         "__workers" => crate::decoy::worker::nursery(fd()?).map_err(|e| e.to_string()),
         "__events" => crate::event::writer::run(fd()?).map_err(|e| e.to_string()),
+        "__sniffer" => crate::decoy::sniffer::run(fd()?).map_err(|e| e.to_string()),
         "__drill" => return Some(drill()),
         "__estate" => {
             let mut ui = crate::ui::Ui::new(crate::ui::Loudness::Normal, crate::ui::Colors::default(), true);

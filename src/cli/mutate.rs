@@ -14,7 +14,7 @@ pub(super) fn run(cx: &mut Context, args: &MutateArgs) -> CliResult {
     }
     let seed = cx.seed()?;
     let now = unix_seconds(cx);
-    let emulated = |slug: &str| crate::decoy::registry(slug).is_some();
+    let emulated = crate::decoy::emulates;
     let selection = if args.all { Selection::All } else { Selection::Names(&args.names) };
     let planner = |fleet: &Fleet, _: &Sight| fleet::plan_mutate(fleet, selection, &seed, now, &emulated);
     let job = Job {

@@ -13,10 +13,11 @@ pub mod redis;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
+pub mod sniffer;
 pub mod ssh;
 pub mod telnet;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 pub mod tls;
 mod uptime;
 pub mod vfs;
@@ -71,6 +72,11 @@ pub fn registry(slug: &str) -> Option<Build> {
     })
 }
 
+/// Whether the embedded engine can run the service: as a decoy, or as the fleet's one observer.
+pub fn emulates(slug: &str) -> bool {
+    registry(slug).is_some() || slug == "sniffer"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +84,7 @@ mod tests {
     #[test]
     fn the_catalogue_and_the_registry_agree() {
         for service in crate::catalog::services() {
-            assert_eq!(service.emulated, registry(service.slug).is_some(), "{}", service.slug);
+            assert_eq!(service.emulated, emulates(service.slug), "{}", service.slug);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A session without a socket, for the unit tests of the decoys.
+//! A session without a socket, for the unit tests and the fuzz targets of the decoys.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::model::{Persona, Seed, Settings};
 
 /// Keeps what was recorded.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Vec<Event>>);
+pub struct Kept(Mutex<Vec<Event>>);
 
 impl Sink for Kept {
     fn emit(&self, event: Event) {
@@ -23,13 +23,13 @@ impl Sink for Kept {
 
 impl Kept {
     /// Everything so far.
-    pub(crate) fn events(&self) -> Vec<Event> {
+    pub fn events(&self) -> Vec<Event> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// A Debian 12 host with a fixed seed and these services.
-pub(crate) fn persona(services: &[&str]) -> Persona {
+pub fn persona(services: &[&str]) -> Persona {
     Persona {
         hostname: "files02".into(),
         ip: [127, 77, 0, 10].into(),
@@ -45,25 +45,20 @@ pub(crate) fn persona(services: &[&str]) -> Persona {
 }
 
 /// The client's end of a served in-memory connection, and what was recorded on it.
-pub(crate) struct Client {
+pub struct Client {
     /// Write requests here, read answers.
-    pub(crate) stream: DuplexStream,
+    pub stream: DuplexStream,
     /// What the decoy recorded.
-    pub(crate) kept: Arc<Kept>,
+    pub kept: Arc<Kept>,
 }
 
 /// Serves one in-memory connection of the decoy that `build` makes. Needs a running tokio runtime.
-pub(crate) fn connect(build: Build, persona: &Persona, settings: &Settings) -> Client {
+pub fn connect(build: Build, persona: &Persona, settings: &Settings) -> Client {
     serve(build(persona, settings))
 }
 
 /// What `decoy` answers to one datagram that came to `number`, and what it records.
-pub(crate) fn ask(
-    decoy: &dyn Decoy,
-    number: u16,
-    bytes: &[u8],
-    proved: bool,
-) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
+pub fn ask(decoy: &dyn Decoy, number: u16, bytes: &[u8], proved: bool) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
     let kept = Arc::new(Kept::default());
     let source = ([127, 0, 0, 1], 40_000).into();
     let destination = ([127, 77, 0, 10], number).into();
@@ -77,12 +72,12 @@ pub(crate) fn ask(
 }
 
 /// Serves one in-memory connection of `decoy`.
-pub(crate) fn serve(decoy: Arc<dyn Decoy>) -> Client {
+pub fn serve(decoy: Arc<dyn Decoy>) -> Client {
     serve_on(decoy, 1)
 }
 
 /// Serves one in-memory connection of `decoy` that came to its port `number`.
-pub(crate) fn serve_on(decoy: Arc<dyn Decoy>, number: u16) -> Client {
+pub fn serve_on(decoy: Arc<dyn Decoy>, number: u16) -> Client {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let kept = Arc::new(Kept::default());
     let source = ([127, 0, 0, 1], 40_000).into();
@@ -103,12 +98,12 @@ pub(crate) fn serve_on(decoy: Arc<dyn Decoy>, number: u16) -> Client {
 
 impl Client {
     /// Sends all of it.
-    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+    pub async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
 
     /// Reads until `end` appears or the stream ends; panics after two seconds.
-    pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
+    pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         let mut got = Vec::new();
         let work = async {
             let mut byte = [0u8; 1];

@@ -47,8 +47,8 @@ pub enum Message {
     },
     /// The receiving end of a worker's event socket comes along.
     Add {
-        /// Whose worker.
-        decky: DeckyName,
+        /// Whose worker; none: the observer's, whose events say themselves which decky they are about.
+        decky: Option<DeckyName>,
     },
     /// A new place to forward to, or none.
     LogTarget {
@@ -178,7 +178,7 @@ mod tests {
     fn messages_and_descriptors_arrive() {
         let (a, b) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        let add = Message::Add { decky: "web-01".parse().unwrap() };
+        let add = Message::Add { decky: Some("web-01".parse().unwrap()) };
         send(&a, &add, Some(b.as_fd())).unwrap();
         send(&a, &Message::Stats, None).unwrap();
         rustix::net::send(&a, b"{\"op\":\"dance\"}", SendFlags::empty()).unwrap();

@@ -28,6 +28,8 @@ words! {
         Query = "query",
         /// A file was listed, read, written or named.
         File = "file",
+        /// Somebody touched an address without talking to a service: a scan, a ping, a sweep.
+        Probe = "probe",
         /// A connection or a login session ended; says how long it was and how much went through.
         Session = "session",
         /// The peer broke the protocol or a limit, or the decoy itself failed.

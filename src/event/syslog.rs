@@ -83,6 +83,7 @@ fn message_id(event: &Event) -> &'static str {
         Kind::Request => "request",
         Kind::Query => "query",
         Kind::File => "file",
+        Kind::Probe => "probe",
         Kind::Session => "disconnect",
         Kind::Error => "error",
     }

@@ -403,6 +403,33 @@ pub(crate) fn mark(fd: BorrowedFd<'_>, mark: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// One instruction of classic BPF: an operation, how far to jump, and a constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instruction {
+    pub(crate) code: u16,
+    pub(crate) yes: u8,
+    pub(crate) no: u8,
+    pub(crate) k: u32,
+}
+
+/// Has the kernel pass on only what this program lets through (`SO_ATTACH_FILTER`).
+///
+/// # Errors
+/// EINVAL: the kernel's checker does not take the program.
+pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).map_err(io::Error::other)?;
+    let mut filter: Vec<libc::sock_filter> =
+        program.iter().map(|i| libc::sock_filter { code: i.code, jt: i.yes, jf: i.no, k: i.k }).collect();
+    let length = u16::try_from(filter.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER);
+    // SAFETY: `program` points to `len` instructions that live until the call returns; the kernel copies them.
+    if unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const program).cast(), size) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Has the interface take frames for `mac` too, for as long as the packet socket lives
 /// (`PACKET_MR_UNICAST`).
 ///

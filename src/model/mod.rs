@@ -19,7 +19,9 @@ pub use fleet::{CustomService, Fleet, Identity, Network, Recorded, StoreRef};
 pub use intent::{Intent, LifecycleId, LifecycleRow, Operation, Outcome, OutcomeKind, ParseOperationError};
 pub use name::{DeckyName, NameError};
 pub use net::{Driver, LogTarget, LogTransport, Mac, NetError, Probing, Subnet};
-pub use persona::{ListenerRole, ListenerSpec, Persona, Transport, WorkerLimits, WorkerSpec};
+pub use persona::{
+    ListenerRole, ListenerSpec, Persona, Transport, Watched, WatchedDecky, WorkerLimits, WorkerSpec,
+};
 pub use seed::{Seed, SeedRng};
 pub use spec::{DeckySpec, FleetSpec, GeneralSpec, Origin};
 pub use state::{LifecycleStatus, Observed, ObservedDecky, ParseStateError, ServiceHealth, State};

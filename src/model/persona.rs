@@ -1,6 +1,6 @@
 //! What a worker is told: who it plays, which sockets it has, how far an attacker may go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -128,4 +128,20 @@ pub struct WorkerSpec {
     pub control_fd: i32,
     /// How far an attacker may go.
     pub limits: WorkerLimits,
+}
+
+/// What the observer of a fleet's wire is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The fleet, by address.
+    pub deckies: BTreeMap<Ipv4Addr, WatchedDecky>,
+}
+
+/// One decky of a watched fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedDecky {
+    /// The operator's name for it.
+    pub name: String,
+    /// Ports that something listens on, `port_offset` included.
+    pub ports: BTreeSet<(Transport, u16)>,
 }

@@ -19,6 +19,7 @@ mod plan;
 mod probe;
 mod rules;
 mod sandbox;
+mod sniffer;
 mod switch;
 mod systemd;
 mod tidy;

@@ -49,10 +49,17 @@ fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
     let home =
         if ["mod", "lib", "main"].iter().any(|s| stem == *s) { dir.to_owned() } else { dir.join(stem) };
     let lines: Vec<&str> = text.lines().collect();
-    let declared = lines.windows(2).filter(|w| w[0].trim() == "#[cfg(test)]").filter_map(|w| {
-        let name = w[1].trim().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
-        name.strip_prefix("mod ")?.strip_suffix(';').map(|name| home.join(name))
-    });
+    let declared = lines
+        .windows(2)
+        .filter(|w| ["#[cfg(test)]", "#[cfg(any(test, fuzzing))]"].contains(&w[0].trim()))
+        .filter_map(|w| {
+            let name = w[1]
+                .trim()
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub(super) ")
+                .trim_start_matches("pub ");
+            name.strip_prefix("mod ")?.strip_suffix(';').map(|name| home.join(name))
+        });
     declared.collect()
 }
 

@@ -42,6 +42,7 @@ pub(super) struct Service {
 pub(super) async fn run(listener: TcpListener, service: Service) {
     let mut pause = FIRST_PAUSE;
     loop {
+        service.sink.room().await;
         match listener.accept().await {
             Ok((stream, source)) => {
                 pause = FIRST_PAUSE;

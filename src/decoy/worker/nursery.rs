@@ -13,6 +13,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 use rustix::process::getppid;
 
 use super::WorkerError;
+use crate::host::name_process;
 use crate::host::sandbox;
 use crate::host::sys::{self, FIRST_FD, Forked};
 
@@ -36,7 +37,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WorkerError> {
     let supervisor = getppid();
     sys::close_others(&[control_fd]);
     let control = super::inherit(control_fd, "the control socket")?;
-    name("decnet-nursery");
+    name_process("decnet-nursery");
     sandbox::prepare()?;
     while let Some(fds) = receive(&control)? {
         let answer = match sys::fork_sibling() {
@@ -46,7 +47,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WorkerError> {
                 if getppid() != supervisor {
                     return Ok(());
                 }
-                name("decnet-worker");
+                name_process("decnet-worker");
                 sys::renumber(fds)?;
                 return super::run(FIRST_FD);
             }
@@ -57,11 +58,6 @@ pub fn run(control_fd: RawFd) -> Result<(), WorkerError> {
         rustix::net::send(&control, &answer.to_ne_bytes(), SendFlags::NOSIGNAL).map_err(io::Error::from)?;
     }
     Ok(())
-}
-
-/// What `ps` and `top` show; a nursery without the name works as well.
-fn name(name: &str) {
-    let _ = std::ffi::CString::new(name).map(|name| rustix::thread::set_name(&name));
 }
 
 /// The descriptors of the next worker; none at the end.

@@ -26,6 +26,8 @@ pub(super) struct Channel {
     lost: AtomicU64,
     backlog: Mutex<Backlog>,
     waiting: Notify,
+    /// Told when the backlog got short again.
+    eased: Notify,
     /// Where the next report says it happened: address of the decky, as last seen.
     here: Mutex<Option<SocketAddr>>,
 }
@@ -40,8 +42,8 @@ struct Backlog {
 impl Channel {
     /// Sends over `socket`, a datagram or sequenced-packet socket.
     pub(super) fn new(socket: OwnedFd, governor: Arc<Governor>) -> Self {
-        let (lost, backlog, waiting, here) = Default::default();
-        Self { socket, governor, lost, backlog, waiting, here }
+        let (lost, backlog, waiting, eased, here) = Default::default();
+        Self { socket, governor, lost, backlog, waiting, eased, here }
     }
 
     /// Sends what had to wait, until the process ends. Sleeps while nothing waits.
@@ -52,6 +54,15 @@ impl Channel {
             while !self.flush(&mut lock(&self.backlog)) {
                 tokio::time::sleep(PAUSE).await;
             }
+        }
+    }
+
+    /// Waits while the writer is behind, within reason: new clients queue in the kernel meanwhile, and
+    /// none goes unrecorded. A writer that is being started anew takes no longer than this.
+    pub(super) async fn room(&self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        if lock(&self.backlog).bytes > BACKLOG_MAX / 2 {
+            let _ = tokio::time::timeout(PATIENCE, self.eased.notified()).await;
         }
     }
 
@@ -142,6 +153,7 @@ impl Channel {
         }
         // Memory that a flood needed is not kept.
         backlog.queue.shrink_to(64);
+        self.eased.notify_waiters();
         true
     }
 }

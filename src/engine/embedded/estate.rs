@@ -84,7 +84,7 @@ impl Embedded {
     pub fn bequeath(&self) -> io::Result<Estate> {
         let number = |pid: u32| i32::try_from(pid).ok();
         let mut estate = Estate { deckies: Vec::new(), leaving: Vec::new() };
-        let helpers = [self.nursery.pid(), self.writer.status().pid];
+        let helpers = [self.nursery.pid(), self.writer.status().pid, self.sniffer.pid()];
         estate.leaving.extend(helpers.into_iter().flatten().filter_map(number));
         for (name, slot) in &self.slots {
             let serves = slot.phase == Phase::Up && slot.stop.is_some();
@@ -131,7 +131,7 @@ impl Embedded {
             estate.deckies.into_iter().map(Heir::claim).collect::<io::Result<Vec<_>>>().map_err(failed)?;
         let channels = heirs
             .iter_mut()
-            .filter_map(|heir| Some((heir.slot.order.decky.name.clone(), heir.channel.take()?)));
+            .filter_map(|heir| Some((Some(heir.slot.order.decky.name.clone()), heir.channel.take()?)));
         let mut engine = Self::with(options, channels.collect())?;
         for pid in estate.leaving.into_iter().filter_map(Pid::from_raw) {
             // It may have been waited for; there is nobody to tell.
@@ -139,6 +139,7 @@ impl Embedded {
                 tokio::spawn(process.end(GRACE));
             }
         }
+        engine.sniffer.changed();
         let homes = heirs.iter_mut().filter_map(|heir| heir.home.take()).collect();
         let mut homes = engine.fabrics.adopt(homes)?;
         for Heir { mut slot, worker, .. } in heirs {

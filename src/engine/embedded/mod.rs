@@ -9,6 +9,7 @@ mod nursery;
 mod process;
 mod sentinel;
 mod slot;
+mod sniffer;
 mod wire;
 mod worker;
 mod writer;
@@ -22,10 +23,11 @@ use tokio::time::Instant;
 
 use super::fabric::{self, Claim, Fabrics, Kept, Prepared};
 use super::{Engine, EngineError, ErrorKind, Held, Notice, Observer, Order, Phase, WriterStatus};
-use crate::model::{DeckyName, LogTarget, Observed, State};
+use crate::model::{DeckyName, Driver, LogTarget, Observed, State, Watched};
 use claims::Claims;
 use nursery::Nursery;
 use slot::{Place, Slot, Then};
+use sniffer::Sniffer;
 use wire::Wires;
 use worker::{Note, What};
 use writer::{Channel, Writer};
@@ -37,6 +39,8 @@ pub use writer::WriterOptions;
 const AT_ONCE: usize = 8;
 /// Places that are made ahead of the workers: the set-up thread is never to wait for the main one.
 const AHEAD: usize = 16;
+/// Number of the interface `lo` in every network namespace.
+const LOOPBACK_INDEX: u32 = 1;
 
 /// Runs deckies as child processes of this one.
 pub struct Embedded {
@@ -63,6 +67,7 @@ pub struct Embedded {
     notes: mpsc::UnboundedReceiver<Note>,
     writer: Writer,
     nursery: Nursery,
+    sniffer: Sniffer,
     lives: u64,
 }
 
@@ -75,7 +80,10 @@ impl Embedded {
         Self::with(options, BTreeMap::new())
     }
 
-    fn with(options: WriterOptions, channels: BTreeMap<DeckyName, Channel>) -> Result<Self, EngineError> {
+    fn with(
+        options: WriterOptions,
+        channels: BTreeMap<Option<DeckyName>, Channel>,
+    ) -> Result<Self, EngineError> {
         let (tell, notes) = mpsc::unbounded_channel();
         let writer = Writer::start(options, channels)
             .map_err(|error| EngineError::io("cannot start the event writer", &error))?;
@@ -97,6 +105,7 @@ impl Embedded {
             notes,
             writer,
             nursery: Nursery::default(),
+            sniffer: Sniffer::default(),
             lives: 0,
         })
     }
@@ -104,6 +113,7 @@ impl Embedded {
     /// Ends the nursery, and the event writer after it wrote what it has. The deckies are to be stopped before.
     pub async fn close(self) {
         self.nursery.close().await;
+        self.sniffer.close().await;
         self.writer.close().await;
     }
 
@@ -192,7 +202,7 @@ impl Embedded {
         slot.claim_as(self.claims.of(&slot.order.network, slot.home.as_ref(), claimed));
         slot.wire = self.wires.of(&mut self.fabrics, &slot.order.network, slot.home.as_ref());
         let failed = |error: io::Error| EngineError::io("cannot start its worker", &error);
-        let events = self.writer.channel(name).map_err(failed)?;
+        let events = self.writer.channel(Some(name)).map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
         let tell = self.tell.clone();
         let (nursery, events) = (&mut self.nursery, events.as_fd());
@@ -288,6 +298,31 @@ impl Embedded {
         self.notices.push_back(Notice::Gone(name.clone()));
     }
 
+    /// Has the wire watched, when a decky lists the sniffer, for all of them.
+    fn observe_wire(&mut self) {
+        let lists = self.slots.values().find(|slot| slot.observes());
+        let Some(slot) = lists else {
+            return self.sniffer.watch(None, Watched::default(), || Err(io::ErrorKind::NotFound.into()));
+        };
+        let network = &slot.order.network;
+        let interface = match slot.home.as_ref() {
+            Some(home) => Some(home.site().parent),
+            None if network.driver == Driver::Loopback => Some(LOOPBACK_INDEX),
+            // Its place on the LAN is not made yet, or was lost.
+            None => None,
+        };
+        let Some(interface) = interface else { return };
+        let wire = sniffer::Wire { interface, subnet: network.subnet };
+        let fleet = Watched { deckies: self.slots.values().map(sniffer::watched).collect() };
+        let writer = &mut self.writer;
+        let before = self.sniffer.trouble().map(str::to_owned);
+        self.sniffer.watch(Some(wire), fleet, || writer.channel(None));
+        if before.as_deref() != self.sniffer.trouble() {
+            let lists = self.slots.iter().filter(|(_, slot)| slot.observes());
+            self.notices.extend(lists.map(|(name, _)| Notice::Settled(name.clone())));
+        }
+    }
+
     fn next_retry(&mut self) -> Option<Instant> {
         if !self.waiting {
             return None;
@@ -325,6 +360,14 @@ impl Observer for Embedded {
         let mut deckies: BTreeMap<_, _> =
             self.slots.iter().map(|(name, slot)| (name.clone(), slot.observed())).collect();
         let homes = self.slots.iter().filter_map(|(name, slot)| Some((name, slot.home.as_ref()?)));
+        if let Some(why) = self.sniffer.trouble() {
+            for (name, seen) in &mut deckies {
+                if self.slots.get(name).is_some_and(Slot::observes) && seen.state == State::Running {
+                    seen.state = State::Degraded;
+                    seen.reason = Some(format!("sniffer: {why}"));
+                }
+            }
+        }
         for (name, drops) in fabric::all_drops(homes.collect()) {
             if let Some(seen) = deckies.get_mut(name) {
                 seen.drops = drops;
@@ -371,6 +414,7 @@ impl Engine for Embedded {
         loop {
             self.pump();
             if let Some(notice) = self.notices.pop_front() {
+                self.sniffer.changed();
                 return notice;
             }
             let retry = self.next_retry();
@@ -378,6 +422,7 @@ impl Engine for Embedded {
                 note = self.notes.recv() => if let Some(note) = note { self.take(note) },
                 () = until(retry) => self.wake_due(),
                 () = self.writer.tend() => {}
+                wish = self.sniffer.tend() => if wish == sniffer::Wish::Refresh { self.observe_wire() },
                 () = self.wires.changed() => self.rewire(),
                 heard = self.claims.heard() => self.contested(&heard),
             }
@@ -385,7 +430,16 @@ impl Engine for Embedded {
     }
 
     fn held(&self, name: &DeckyName) -> Option<Held> {
-        self.slots.get(name).map(Slot::held)
+        let slot = self.slots.get(name)?;
+        let mut held = slot.held();
+        if held.state == State::Running
+            && slot.observes()
+            && let Some(why) = self.sniffer.trouble()
+        {
+            held.state = State::Degraded;
+            held.reason = Some(format!("sniffer: {why}"));
+        }
+        Some(held)
     }
 
     fn names(&self) -> Vec<DeckyName> {

@@ -257,6 +257,11 @@ impl Slot {
         }
     }
 
+    /// Whether it asks for the fleet's observer.
+    pub(super) fn observes(&self) -> bool {
+        self.order.decky.services.iter().any(|slug| slug == "sniffer")
+    }
+
     fn health(&self) -> Vec<ServiceHealth> {
         let serving = self.phase == Phase::Up;
         let main = self.listeners.iter().filter(|l| l.role == ListenerRole::Main).map(|l| {

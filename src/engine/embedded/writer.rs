@@ -127,7 +127,8 @@ pub(super) struct Writer {
     addresses: Vec<SocketAddr>,
     lookup: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
     lookup_error: Option<String>,
-    channels: BTreeMap<DeckyName, Channel>,
+    /// By decky; none is the observer's.
+    channels: BTreeMap<Option<DeckyName>, Channel>,
     live: Option<Live>,
     backoff: Backoff,
     restart_at: Instant,
@@ -138,7 +139,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// `channels`: those that are there already.
-    pub(super) fn start(options: WriterOptions, channels: BTreeMap<DeckyName, Channel>) -> io::Result<Self> {
+    pub(super) fn start(
+        options: WriterOptions,
+        channels: BTreeMap<Option<DeckyName>, Channel>,
+    ) -> io::Result<Self> {
         let mut writer = Self {
             options,
             target: None,
@@ -162,27 +166,28 @@ impl Writer {
         status
     }
 
-    /// The sending end of a decky's event socket.
-    pub(super) fn channel(&mut self, name: &DeckyName) -> io::Result<Arc<OwnedFd>> {
-        if let Some(channel) = self.channels.get(name) {
+    /// The sending end of a decky's event socket, or the observer's.
+    pub(super) fn channel(&mut self, name: Option<&DeckyName>) -> io::Result<Arc<OwnedFd>> {
+        let name = name.cloned();
+        if let Some(channel) = self.channels.get(&name) {
             return Ok(channel.send.clone());
         }
         let (send, receive) = pair()?;
         let channel = Channel::new(send, receive);
         let send = channel.send.clone();
-        self.post(attach(name, &channel));
-        self.channels.insert(name.clone(), channel);
+        self.post(attach(&name, &channel));
+        self.channels.insert(name, channel);
         Ok(send)
     }
 
     /// Both ends of a decky's event socket, the sending one first.
     pub(super) fn ends(&self, name: &DeckyName) -> Option<(BorrowedFd<'_>, BorrowedFd<'_>)> {
-        self.channels.get(name).map(|channel| (channel.send.as_fd(), channel.receive.as_fd()))
+        self.channels.get(&Some(name.clone())).map(|channel| (channel.send.as_fd(), channel.receive.as_fd()))
     }
 
     /// Lets go of a decky's event socket; the writer sees its end once the worker is gone too.
     pub(super) fn forget(&mut self, name: &DeckyName) {
-        self.channels.remove(name);
+        self.channels.remove(&Some(name.clone()));
     }
 
     /// Looks the target up and tells the writer.
@@ -301,7 +306,7 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
-fn attach(name: &DeckyName, channel: &Channel) -> Letter {
+fn attach(name: &Option<DeckyName>, channel: &Channel) -> Letter {
     Letter { message: Message::Add { decky: name.clone() }, fd: Some(channel.receive.clone()) }
 }
 

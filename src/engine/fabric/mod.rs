@@ -270,7 +270,8 @@ fn wanted(decky: &Decky, network: &Network) -> Result<(Vec<Want>, Missing), Engi
             wants.extend(std::iter::repeat_with(spare).take(count));
         }
     }
-    if wants.is_empty() {
+    let observes = decky.services.iter().any(|s| catalog::service(s).is_some_and(|s| s.singleton));
+    if wants.is_empty() && !observes {
         let names: Vec<&str> = missing.iter().map(|(slug, _)| slug.as_str()).collect();
         return Err(EngineError::new(
             ErrorKind::Environment,

@@ -23,7 +23,7 @@ use super::control::{Message, Received, Stats, receive, send};
 use super::{DATAGRAM_MAX, Event, line, syslog};
 use crate::host::sandbox::{self, SandboxError};
 use crate::host::sys;
-use crate::model::LogTarget;
+use crate::model::{DeckyName, LogTarget};
 use files::Files;
 use forward::Forward;
 
@@ -73,6 +73,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WriterError> {
     // It ends with its control socket, not by a signal that a service manager sends to all: what is
     // queued then is still to be written.
     sys::ignore_signals(sys::Terminate::Ignored);
+    crate::host::name_process("decnet-events");
     let control = sys::inherit(control_fd)?;
     sys::close_others(&[control_fd]);
     rustix::io::ioctl_fionbio(&control, false).map_err(io::Error::from)?;
@@ -117,7 +118,8 @@ struct Batch {
 }
 
 struct Worker {
-    decky: String,
+    /// Whose; none: its events say so.
+    decky: Option<DeckyName>,
     socket: OwnedFd,
 }
 
@@ -169,7 +171,7 @@ impl Writer {
                     Message::Add { decky } => {
                         if let Some(socket) = along {
                             // Out of descriptors or memory: the worker's events count as lost there.
-                            let _ = self.add(decky.to_string(), socket);
+                            let _ = self.add(decky, socket);
                         }
                     }
                     Message::LogTarget { log_target, addresses } => {
@@ -191,7 +193,7 @@ impl Writer {
         }
     }
 
-    fn add(&mut self, decky: String, socket: OwnedFd) -> io::Result<()> {
+    fn add(&mut self, decky: Option<DeckyName>, socket: OwnedFd) -> io::Result<()> {
         let token = self.next;
         epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
         self.next += 1;
@@ -227,7 +229,7 @@ impl Writer {
                 self.workers.remove(&token);
                 return;
             };
-            match buffer.get(..length).and_then(|bytes| parse(bytes, &worker.decky)) {
+            match buffer.get(..length).and_then(|bytes| parse(bytes, worker.decky.as_ref())) {
                 Some(event) => self.take(event),
                 None => self.stats.invalid += 1,
             }
@@ -308,7 +310,7 @@ fn to_timespec(duration: Duration) -> rustix::event::Timespec {
 
 /// A worker's datagram as an event of `decky`; none when it is none. What a worker may not say is
 /// overwritten.
-fn parse(datagram: &[u8], decky: &str) -> Option<Event> {
+fn parse(datagram: &[u8], decky: Option<&DeckyName>) -> Option<Event> {
     const WORD_MAX: usize = 64;
     let mut event: Event = serde_json::from_slice(datagram).ok()?;
     let words = [&event.service, &event.action, &event.session];
@@ -317,7 +319,10 @@ fn parse(datagram: &[u8], decky: &str) -> Option<Event> {
     {
         return None;
     }
-    event.decky = decky.to_owned();
+    match decky {
+        Some(decky) => decky.as_str().clone_into(&mut event.decky),
+        None => drop(event.decky.parse::<DeckyName>().ok()?),
+    }
     let now = jiff::Timestamp::now();
     if (now.as_second() - event.time.as_second()).abs() > SKEW {
         event.time = now;
@@ -336,7 +341,7 @@ mod tests {
     fn a_worker_cannot_speak_for_others() {
         let mut event = sample();
         event.decky = "other".into();
-        let parsed = parse(&serde_json::to_vec(&event).unwrap(), "web-01").unwrap();
+        let parsed = parse(&serde_json::to_vec(&event).unwrap(), Some(&"web-01".parse().unwrap())).unwrap();
         assert_eq!(parsed.decky, "web-01");
     }
 
@@ -344,7 +349,7 @@ mod tests {
     fn a_worker_cannot_choose_the_time() {
         let mut event = sample();
         event.time = "1999-01-01T00:00:00Z".parse().unwrap();
-        let parsed = parse(&serde_json::to_vec(&event).unwrap(), "web-01").unwrap();
+        let parsed = parse(&serde_json::to_vec(&event).unwrap(), Some(&"web-01".parse().unwrap())).unwrap();
         assert!((jiff::Timestamp::now().as_second() - parsed.time.as_second()).abs() < 10);
     }
 
@@ -355,7 +360,7 @@ mod tests {
         let long = serde_json::to_vec(&long).unwrap();
         let deep = "[".repeat(60_000);
         for bad in [b"".as_slice(), b"{}", b"\xff\xfe", deep.as_bytes(), &long] {
-            assert!(parse(bad, "web-01").is_none());
+            assert!(parse(bad, Some(&"web-01".parse().unwrap())).is_none());
         }
     }
 
@@ -367,7 +372,7 @@ mod tests {
             let mut datagram = serde_json::to_vec(&event).unwrap();
             let at = at.min(datagram.len());
             datagram.splice(at..(at + put.len()).min(datagram.len()), put);
-            if let Some(event) = parse(&datagram, "web-01") {
+            if let Some(event) = parse(&datagram, Some(&"web-01".parse().unwrap())) {
                 let line = line::format(&event);
                 let (last, rest) = line.split_last().unwrap();
                 prop_assert!(*last == b'\n' && rest.iter().all(|b| matches!(b, 0x20..=0x7e)));

@@ -176,6 +176,22 @@ mod tests {
     }
 
     #[test]
+    fn the_observer_is_shut_in_as_well_and_writes_nowhere() {
+        let plan = Plan { role: Role::Observer { events: 900 }, descriptors: 64, uid: 65_534 };
+        let mut leaks = run(|| enter(&plan).is_ok(), |_| true);
+        leaks.retain(|v| !v.denied);
+        assert!(leaks.is_empty(), "not denied: {leaks:#?}");
+        // What its packet socket would take.
+        for (name, number) in
+            [("write", libc::SYS_write), ("writev", libc::SYS_writev), ("sendto", libc::SYS_sendto)]
+        {
+            let attempt = call(number, [Arg::Socket, Arg::Buffer, int(1), O, O, O]);
+            let end = attempt_in_child(|| enter(&plan).is_ok(), &attempt);
+            assert!(matches!(end, Ok(End::Failed(libc::EPERM))), "{name}: {end:?}");
+        }
+    }
+
+    #[test]
     fn the_drill_tells_an_open_process_from_a_closed_one() {
         let harmless = [
             "a TCP socket",

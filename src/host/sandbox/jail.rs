@@ -67,7 +67,9 @@ pub(super) fn landlock(role: &Role<'_>) -> Result<i32, SandboxError> {
     let rules =
         Ruleset::default().handle_access(AccessFs::from_all(NEWEST))?.scope(Scope::from_all(NEWEST))?;
     let status = match role {
-        Role::Worker { .. } => rules.handle_access(AccessNet::from_all(NEWEST))?.create()?.restrict_self()?,
+        Role::Worker { .. } | Role::Observer { .. } => {
+            rules.handle_access(AccessNet::from_all(NEWEST))?.create()?.restrict_self()?
+        }
         Role::Writer { directory } => {
             let own = AccessFs::ReadDir
                 | AccessFs::ReadFile

@@ -26,6 +26,11 @@ pub enum Role<'a> {
         /// The sockets that datagrams may be sent from, to whoever asked.
         datagrams: &'a [RawFd],
     },
+    /// The observer of the wire: it reads packets, and writes events and nothing else.
+    Observer {
+        /// The socket that events go to.
+        events: RawFd,
+    },
     /// The event writer: it writes below one directory and sends log messages out.
     Writer {
         /// The events directory.
@@ -115,7 +120,7 @@ pub fn prepare() -> Result<(), SandboxError> {
 /// Any layer that cannot be applied although the kernel has it.
 pub fn enter(plan: &Plan<'_>) -> Result<Report, SandboxError> {
     jail::drop_privileges(plan.uid)?;
-    if let Role::Worker { .. } = plan.role {
+    if let Role::Worker { .. } | Role::Observer { .. } = plan.role {
         // A change of credentials cleared it.
         die_with_parent()?;
     }

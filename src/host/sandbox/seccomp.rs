@@ -52,6 +52,7 @@ fn compile(role: &Role<'_>) -> Result<BpfProgram, BackendError> {
     let mut rules = common()?;
     match role {
         Role::Writer { .. } => rules.extend(writing()?),
+        Role::Observer { events } => observing(&mut rules, *events)?,
         Role::Worker { datagrams } => {
             // A datagram socket has no peer: its answers say where to. No other may name an address, and
             // none can be made. On a LAN the rules of the namespace see to the rest, on loopback the address
@@ -174,6 +175,18 @@ fn writing() -> Result<Rules, BackendError> {
     }
     rules.insert(libc::SYS_socket, sockets);
     Ok(rules)
+}
+
+/// A packet socket takes frames as well as it gives them: whatever writes is bound to the descriptors that
+/// are there to be written to.
+fn observing(rules: &mut Rules, events: i32) -> Result<(), BackendError> {
+    for call in [libc::SYS_writev, libc::SYS_accept4, libc::SYS_epoll_ctl] {
+        rules.remove(&call);
+    }
+    rules.insert(libc::SYS_write, one_of(0, &[libc::STDERR_FILENO])?);
+    let event = all([equal(0, events, Len::Dword)?, equal(4, 0, Len::Qword)?])?;
+    rules.insert(libc::SYS_sendto, vec![event]);
+    Ok(())
 }
 
 fn equal(arg: u8, value: i32, len: Len) -> Result<SeccompCondition, BackendError> {
