@@ -18,8 +18,8 @@ const HARDENED: &[(&str, &str)] = &[
 ];
 /// Covers links made later too; a kernel without IPv6 does not have it.
 const IPV6: (&str, &str) = ("net.ipv6.conf.all.disable_ipv6", "1");
-/// A connection whose process is gone keeps the namespace, and with it the address, until the peer
-/// acknowledged its end: one retry (0.6 s) instead of eight (100 s).
+/// A connection that was ending when its process went keeps the namespace, and with it the address, until the peer
+/// acknowledged its end: one retry (1.5 s) instead of eight (100 s).
 const ORPHANS: (&str, &str) = ("net.ipv4.tcp_orphan_retries", "1");
 /// Receive buffers: the host's would show in the window scale.
 const BUFFERS: &str = "net.ipv4.tcp_rmem";
