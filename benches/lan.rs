@@ -181,6 +181,8 @@ fn prepared(count: u32, network: &Network) -> Duration {
 
 fn main() {
     let count: u32 = std::env::var("DECNET_DECKIES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let limits = ["gc_thresh3", "gc_thresh2"].map(|name| format!("/proc/sys/net/ipv4/neigh/default/{name}"));
+    let limits_before = limits.clone().map(|path| std::fs::read_to_string(path).unwrap_or_default());
     // Host and attacker share the kernel's table of neighbours here, and from inside neither can raise its limit.
     if let Err(error) = room_for_neighbours(count as usize * 2) {
         println!(
@@ -295,4 +297,8 @@ fn main() {
     );
     let _ = keeper.kill();
     let _ = keeper.wait();
+    for (path, text) in limits.into_iter().zip(limits_before) {
+        // What could not be read was not changed.
+        let _ = std::fs::write(path, text);
+    }
 }

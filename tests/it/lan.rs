@@ -487,6 +487,9 @@ fn doctor_says_what_it_found() {
     let lan = Lan::new();
     let said = lan.decnet(&["doctor"]).ok();
     assert!(said.contains("10.77.0.0/16 on par0, gateway 10.77.0.1"), "{said}");
+    let file = lan.world.write("f.ini", "[general]\ndriver = macvlan\n[a]\nservices = ssh\n");
+    let said = lan.decnet(&["plan", file.to_str().unwrap()]).ok();
+    assert!(said.contains("macvlan 10.77.0.0/16 on par0, gateway 10.77.0.1"), "{said}");
     lan.deploy("[a]\nservices = ssh\n").ok();
     assert!(lan.decnet(&["doctor"]).ok().contains("macvlan works on par0"));
     lan.on_host(&["ip", "link", "set", "par0", "down"]).ok();
@@ -519,6 +522,14 @@ fn an_engine_that_starts_again_is_the_same_machines() {
 #[test]
 fn a_restart_takes_nothing_off_the_wire() {
     let lan = Lan::new();
+    // Nor does it put anything there: of IPv6 nothing ever leaves a decky.
+    let own = lan.on_host(&["ip", "-o", "link", "show", "par0"]).ok();
+    let own = &own.split("link/ether ").nth(1).expect("a MAC")[..17];
+    let watch = format!(
+        "table netdev six {{ chain seen {{ type filter hook ingress device att0 priority 0; \
+         ether saddr {own} accept; ether type ip6 counter; }}; }}"
+    );
+    lan.on_attacker(&["nft", &watch]).ok();
     lan.deploy("[d]\namount = 10\nservices = ssh\n").ok();
     let (links, ips) = (lan.children(), lan.recorded());
     let knock = ips.keys().map(|ip| format!("read -t 9 -n 4 -r said < /dev/tcp/{ip}/22; echo $said; "));
@@ -554,6 +565,8 @@ fn a_restart_takes_nothing_off_the_wire() {
     assert!(all - greeted <= restarts * ips.len(), "{greeted} of {all} greeted, {restarts} restarts");
     assert_eq!(pinged.lines().filter(|up| *up == "10").count(), 10, "{pinged}");
     assert_eq!(lan.found("10.77.0.1-40"), ips);
+    let six = lan.on_attacker(&["nft", "list", "table", "netdev", "six"]).ok();
+    assert!(six.contains("counter packets 0 "), "{six}");
     lan.kill_engine();
     eventually("every link is gone", || (lan.children() == 0).then_some(()));
 }

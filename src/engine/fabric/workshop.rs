@@ -18,6 +18,9 @@ use crate::model::{Driver, Mac};
 pub(super) const LINK: &str = "eth0";
 const LINK_INDEX: u32 = 2;
 
+/// So many deckies and one peer of each fill half of what most hosts have room for.
+const TIGHT: usize = 256;
+
 /// Something to be done on the set-up thread.
 pub(super) type Job = Box<dyn FnOnce(&mut Workshop) + Send>;
 
@@ -205,7 +208,17 @@ impl Workshop {
             self.room = homes.saturating_mul(2).max(64);
             // Not the host's first namespace, or no privilege there: deckies run, and at a thousand of them
             // some first packets get lost.
-            let _ = room_for_neighbours(self.room);
+            if let Err(error) = room_for_neighbours(self.room)
+                && (TIGHT..TIGHT * 2).contains(&homes)
+            {
+                crate::host::stdio::log(
+                    "engine",
+                    &format!(
+                        "cannot make room for so many deckies in the kernel's table of neighbours ({error}); \
+                         on the host: sysctl net.ipv4.neigh.default.gc_thresh3=32768"
+                    ),
+                );
+            }
         }
     }
 }

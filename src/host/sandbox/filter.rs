@@ -134,7 +134,7 @@ mod tests {
             ARCHITECTURE => architecture(TargetArch::try_from(std::env::consts::ARCH).unwrap()),
             _ => {
                 let arg = args[usize::try_from((offset - 16) / 8).unwrap()];
-                if offset % 8 == 0 { arg as u32 } else { (arg >> 32) as u32 }
+                if offset.is_multiple_of(8) { arg as u32 } else { (arg >> 32) as u32 }
             }
         };
         let (mut at, mut value) = (0usize, 0u32);
