@@ -1,6 +1,7 @@
 //! The control socket's side of the engine: reads requests, asks the loop, writes answers.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) enum Ask {
     Pulse(oneshot::Sender<String>),
     /// To read the store again, and to tell how each ends.
     Sync { names: Option<Vec<String>>, tell: mpsc::UnboundedSender<Reply> },
+    /// To give its place to another program.
+    Replace { program: PathBuf, tell: mpsc::UnboundedSender<Reply> },
     /// To end.
     Stop(mpsc::UnboundedSender<Reply>),
 }
@@ -95,6 +98,7 @@ async fn client(
             return Ok(());
         }
         Request::Sync { names } => Ask::Sync { names, tell },
+        Request::Replace { program } => Ask::Replace { program, tell },
         Request::Stop => Ask::Stop(tell),
     };
     let Ok(_wait) = waiting.clone().try_acquire_owned() else {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,12 @@ const MAX_CONTENT: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct EngineLock {
     file: File,
+}
+
+impl AsFd for EngineLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 /// Who holds it, for those it keeps out.
@@ -52,6 +59,13 @@ impl EngineLock {
             std::thread::sleep(Duration::from_millis(50));
         }
         describe(&mut file).map_err(|error| EngineError::io(&doing, &error))?;
+        Ok(Self { file })
+    }
+
+    /// The lock that the program before this one took: it is the same process.
+    pub(super) fn inherited(fd: OwnedFd) -> Result<Self, EngineError> {
+        let mut file = File::from(fd);
+        describe(&mut file).map_err(|error| EngineError::io("cannot write the engine's lock", &error))?;
         Ok(Self { file })
     }
 

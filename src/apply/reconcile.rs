@@ -4,6 +4,7 @@
 //! [`decide`](super::decide) alone. Nothing in here is lost when the process is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,7 +24,7 @@ use super::waiters::Waiters;
 use super::{log, timers};
 
 /// So many times as long as the last look took, the next one waits: a large fleet's must not take all the time.
-const SHARE: u32 = 4;
+const SHARE: u32 = 16;
 /// How often the store is read although nobody asked: rows that another tool wrote.
 const POLL: Duration = Duration::from_secs(5);
 /// Pause before a store that failed is tried again.
@@ -40,10 +41,12 @@ const LAST_WORDS: Duration = Duration::from_secs(35);
 const STOPPED: &str = "the engine was stopped";
 
 /// Why the loop ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum End {
     /// It was told to: clients that wait for it.
     Asked,
+    /// It is to give its place to this program; who asked is told what came of it.
+    Replaced(PathBuf, mpsc::UnboundedSender<Reply>),
     /// Its state directory is gone: there is nothing left to work for.
     Orphaned,
 }
@@ -127,8 +130,8 @@ impl<E: Engine> Loop<E> {
                 notice = self.engine.next() => self.noticed(notice),
                 answer = self.ledger.next() => self.answered(answer),
                 Some(ask) = self.asks.recv() => {
-                    if self.asked(ask) {
-                        return End::Asked;
+                    if let Some(end) = self.asked(ask) {
+                        return end;
                     }
                 }
                 () = ends.wait() => return End::Asked,
@@ -310,8 +313,8 @@ impl<E: Engine> Loop<E> {
         self.act_cost = began_at.elapsed();
     }
 
-    /// True when it is told to end.
-    fn asked(&mut self, ask: Ask) -> bool {
+    /// How it is to end, when it is told to.
+    fn asked(&mut self, ask: Ask) -> Option<End> {
         match ask {
             Ask::Status(tell) => {
                 // A client that left does not want to know any more.
@@ -326,10 +329,17 @@ impl<E: Engine> Loop<E> {
             }
             Ask::Stop(tell) => {
                 self.leavers.push(tell);
-                return true;
+                return Some(End::Asked);
             }
+            Ask::Replace { program, tell } => return Some(End::Replaced(program, tell)),
         }
-        false
+        None
+    }
+
+    /// Leaves everything as it is for another program; what is under way is left to it too.
+    pub(super) fn leave(self) -> E {
+        self.ledger.close();
+        self.engine
     }
 
     fn status(&self) -> EngineStatus {
@@ -378,7 +388,7 @@ impl<E: Engine> Loop<E> {
     }
 
     /// Ends every decky and says so in the rows of those that ran. A second wish to end cuts it short.
-    pub(super) async fn finish(mut self, ends: &mut Ends, end: End) -> E {
+    pub(super) async fn finish(mut self, ends: &mut Ends, asked: bool) -> E {
         let gone = EngineError::new(ErrorKind::Missing, "the engine was stopped while it was at work")
             .remedy("`decnet reconcile` starts it again and finishes what was left");
         self.waiters.fail(&gone);
@@ -406,7 +416,7 @@ impl<E: Engine> Loop<E> {
                 () = tokio::time::sleep_until(deadline) => break,
             }
         }
-        if end == End::Asked && !ran.is_empty() {
+        if asked && !ran.is_empty() {
             let last = self.ledger.record(self.fleet.store.serial, ran);
             let deadline = Instant::now() + LAST_WORDS;
             loop {

@@ -17,7 +17,7 @@ use crate::ui::progress::{Mark, Progress};
 use crate::ui::wire::{self, Failed, Outcome, ResultState};
 
 /// Longest wait for the engine when nothing else is said.
-const DEFAULT_WAIT: Duration = Duration::from_secs(600);
+pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(600);
 
 /// How often a plan may come out with addresses that nobody asked about, for other deploys took its own.
 const MOST_PROBED: usize = 20;
@@ -125,11 +125,10 @@ fn preflight(cx: &mut Context, plan: &Plan) -> CliResult {
     let starts = plan.changes.iter().any(|change| change.action != Action::Remove);
     if let Some(network) = plan.network.as_ref().filter(|_| starts) {
         crate::engine::fabric::preflight(network)?;
-        if network.host_access && network.driver != Driver::Loopback {
-            cx.ui.warn(&format!(
-                "`host_access` has no effect with {}: this host cannot reach its own deckies; try them from another machine",
-                network.driver
-            ));
+        if network.host_access && network.driver == Driver::Ipvlan {
+            cx.ui.warn(
+                "`host_access` has no effect with ipvlan: this host cannot reach its own deckies; try them from another machine",
+            );
         }
     }
     Ok(())

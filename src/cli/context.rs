@@ -74,9 +74,13 @@ impl Context {
     /// The engine of this state directory, started when none runs.
     pub(super) fn engine(&self) -> CliResult<Client> {
         let dir = self.make_state_dir()?;
-        let exe = std::env::current_exe()
-            .map_err(|e| CliError::new(Kind::Failure, format!("cannot find the program itself: {e}")))?;
-        Ok(Client::connect_or_start(&dir, &exe)?)
+        Ok(Client::connect_or_start(&dir, &Self::program()?)?)
+    }
+
+    /// The file of this program.
+    pub(super) fn program() -> CliResult<std::path::PathBuf> {
+        std::env::current_exe()
+            .map_err(|e| CliError::new(Kind::Failure, format!("cannot find the program itself: {e}")))
     }
 
     /// The moment, or the one a test fixed.

@@ -1,6 +1,7 @@
 //! `engine run | status | stop | restart`.
 
-use super::args::{EngineCommand, Output, ReconcileArgs};
+use super::apply::DEFAULT_WAIT;
+use super::args::{EngineCommand, Output, ReconcileArgs, WaitArgs};
 use super::context::Context;
 use super::error::{CliError, CliResult, Kind};
 use super::status::engine_line;
@@ -10,14 +11,15 @@ use crate::ui::wire;
 
 pub(super) fn run(cx: &mut Context, command: &EngineCommand) -> CliResult {
     match command {
-        EngineCommand::Run { background } => {
+        EngineCommand::Run { background, estate } => {
             let dir = cx.make_state_dir()?;
-            Ok(crate::apply::run_engine(&dir, EngineOptions { background: *background })?)
+            let options = EngineOptions { background: *background, estate: *estate };
+            Ok(crate::apply::run_engine(&dir, options)?)
         }
         EngineCommand::Status => status(cx),
         EngineCommand::Stop => stop(cx),
         EngineCommand::Restart { wait } => {
-            stop(cx)?;
+            replace(cx, *wait)?;
             super::reconcile::run(cx, &ReconcileArgs { dry_run: false, exit_code: false, wait: *wait })
         }
     }
@@ -53,6 +55,28 @@ fn details(status: &EngineStatus) -> String {
     lines.extend(writer.error.as_ref().map(|e| format!("event writer: {e}")));
     lines.extend(status.store_error.as_ref().map(|e| format!("store: {e}")));
     lines.iter().map(|line| format!("{}\n", crate::event::escape::text(line))).collect()
+}
+
+/// Has this program take the engine's place; where that cannot be, ends it, and another is started.
+fn replace(cx: &mut Context, wait: WaitArgs) -> CliResult {
+    let Some(client) = Client::connect(&cx.state_dir()?)? else {
+        cx.ui.note("No engine runs.");
+        return Ok(());
+    };
+    match client.replace(&Context::program()?) {
+        Ok(()) => {
+            cx.ui.note("This program took the engine's place.");
+            // Every decky gets a worker of it. What goes wrong with that shows below.
+            if !wait.no_wait {
+                let _ = client.sync(None, Some(wait.timeout.unwrap_or(DEFAULT_WAIT)), &mut |_| {});
+            }
+        }
+        Err(error) => {
+            cx.ui.warn(&format!("{error}; it is ended, and another one is started"));
+            stop(cx)?;
+        }
+    }
+    Ok(())
 }
 
 fn stop(cx: &mut Context) -> CliResult {

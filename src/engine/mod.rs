@@ -11,6 +11,8 @@ pub mod fabric;
 pub mod protocol;
 pub mod socket;
 
+use serde::{Deserialize, Serialize};
+
 use crate::host::StateDir;
 use crate::model::{CustomService, Decky, DeckyName, LogTarget, Mac, Network, Observed, Persona, State};
 
@@ -56,7 +58,7 @@ pub trait Engine: Observer {
 }
 
 /// Everything needed to run one decky.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// Its configuration; `decky.name` is the key.
     pub decky: Decky,

@@ -1,5 +1,7 @@
 //! What goes over the control socket: one JSON object a line, a request up, answers down.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,11 @@ pub enum Request {
     Sync {
         /// Which deckies to report on.
         names: Option<Vec<String>>,
+    },
+    /// Give your place to this program, with every decky.
+    Replace {
+        /// The file to execute.
+        program: PathBuf,
     },
     /// End every decky, then yourself.
     Stop,
@@ -173,6 +180,7 @@ mod tests {
             Request::Ping,
             Request::Sync { names: None },
             Request::Sync { names: Some(vec!["a\nb".into()]) },
+            Request::Replace { program: "/usr/local/bin/decnet".into() },
             Request::Stop,
         ];
         for request in requests {

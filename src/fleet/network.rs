@@ -217,6 +217,7 @@ pub(super) fn moves(before: &Network, after: &Network) -> bool {
         || before.interface != after.interface
         || before.subnet != after.subnet
         || before.gateway != after.gateway
+        || after.driver == Driver::Macvlan && before.host_access != after.host_access
 }
 
 #[cfg(test)]

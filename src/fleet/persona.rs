@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::catalog;
-use crate::model::{CustomService, Decky, Identity, Network, Persona, Settings};
+use crate::model::{CustomService, Decky, Driver, Identity, Network, Persona, Settings};
 
 /// 2025-09-01T00:00:00Z. Machines were set up 20 to 400 days before it: fixed, since a date that
 /// moved with a mutation or a restart would show that nothing behind it is real.
@@ -65,6 +65,10 @@ pub fn spec_hash(decky: &Decky, identity: &Identity, network: &Network, customs:
     feed.fixed(&network.port_offset.to_le_bytes());
     for custom in run_by(decky, customs) {
         feed.text(&serde_json::to_vec(custom).unwrap_or_default());
+    }
+    // Its link is of another kind then. Left out where it is not, as it was before there was this.
+    if network.host_access && network.driver == Driver::Macvlan {
+        feed.fixed(&[1]);
     }
     let digest = Sha256::digest(&feed.0);
     hex::encode(digest.first_chunk::<16>().copied().unwrap_or_default())

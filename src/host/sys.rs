@@ -388,6 +388,21 @@ pub(crate) fn bind_packet(fd: BorrowedFd<'_>, interface: u32, protocol: u16) -> 
     Ok(link)
 }
 
+/// Marks every packet of a socket, and of the connections that come in by it (`SO_MARK`). The mark is seen by this
+/// host alone.
+///
+/// # Errors
+/// No CAP_NET_ADMIN.
+pub(crate) fn mark(fd: BorrowedFd<'_>, mark: u32) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of::<u32>()).map_err(io::Error::other)?;
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_MARK);
+    // SAFETY: the value is a u32 and `size` its size.
+    if unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const mark).cast(), size) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// One instruction of classic BPF: an operation, how far to jump, and a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Instruction {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{Ran, World, eventually};
+use crate::common::{Ran, World, eventually, within};
 
 /// A small generator of our own so that a seed means the same on every machine (splitmix64).
 pub(crate) struct Dice(pub(crate) u64);
@@ -143,11 +143,12 @@ fn workers_end_with_their_engine() {
     let world = World::new();
     let file = world.fleet("f.ini", "[a]\nservices = redis,http\n[b]\nservices = ssh\n");
     world.run(&["deploy", file.to_str().unwrap()]).ok();
-    assert_eq!(world.listeners().len(), 3);
+    assert!(world.listeners().len() >= 3);
     kill(world.engine_pid().map(i64::from).unwrap());
-    let since = Instant::now();
-    eventually("every socket is closed", || world.listeners().is_empty().then_some(()));
-    assert!(since.elapsed() < Duration::from_secs(3), "orphans lived {:?}", since.elapsed());
+    within(Duration::from_secs(1), "orphans", || {
+        let left = world.listeners();
+        (!left.is_empty()).then(|| format!("{left:?}"))
+    });
     let status = world.json(0, &["status"]);
     assert_eq!(status["engine"]["running"], false);
     assert_eq!(status["down"], 2);

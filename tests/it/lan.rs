@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, eventually, tool, within};
 
 /// The attacker's address, and that of the host the deckies run on.
 const ATTACKER: &str = "10.77.0.1";
@@ -152,6 +152,24 @@ impl Lan {
         at.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// An open connection of the attacker's to something that greets; it says nothing, and stays.
+    pub(crate) fn hold(&self, ip: &str, port: u16) -> Holder {
+        let hold = format!("exec 3<>/dev/tcp/{ip}/{port}; read -r line <&3; echo $line; exec cat");
+        let mut command = enter(&self.attacker, self.user);
+        command.args(["bash", "-c", &hold]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holding = command.spawn().unwrap();
+        let mut greeting = String::new();
+        BufReader::new(holding.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        assert!(greeting.starts_with("SSH-2.0-"), "{greeting}");
+        Holder(holding)
+    }
+
+    /// Links that hang on the parent, in words.
+    fn left(&self) -> Option<String> {
+        let links = self.children();
+        (links > 0).then(|| format!("{links} links"))
+    }
+
     pub(crate) fn kill_engine(&self) {
         let pid = self.world.engine_pid().and_then(Pid::from_raw).expect("an engine");
         kill_process(pid, Signal::KILL).unwrap();
@@ -261,11 +279,7 @@ fn a_killed_engine_leaves_nothing_and_comes_back_the_same() {
     assert_eq!(before, lan.recorded());
     for _ in 0..3 {
         lan.kill_engine();
-        let since = Instant::now();
-        while lan.children() > 0 {
-            assert!(since.elapsed() < Duration::from_secs(3), "{} links are left", lan.children());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        within(Duration::from_secs(1), "links", || lan.left());
         assert!(lan.found("10.77.0.1-40").is_empty());
         lan.decnet(&["reconcile"]).ok();
         assert_eq!(lan.found("10.77.0.1-40"), before);
@@ -328,26 +342,12 @@ fn a_mac_that_is_just_being_given_up_is_waited_for() {
 fn a_silent_attacker_does_not_keep_a_dead_decky_on_the_wire() {
     let lan = Lan::new();
     lan.deploy("[a]\nip = 10.77.0.10\nservices = ssh\n").ok();
-    let hold = "exec 3<>/dev/tcp/10.77.0.10/22; read -r banner <&3; echo $banner; exec cat";
-    let mut holding = enter(&lan.attacker, lan.user)
-        .args(["bash", "-c", hold])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut banner = String::new();
-    BufReader::new(holding.stdout.take().unwrap()).read_line(&mut banner).unwrap();
-    assert!(banner.starts_with("SSH-2.0-"), "{banner}");
+    let holding = lan.hold("10.77.0.10", 22);
     // From here on nothing it is sent is acknowledged.
     lan.on_attacker(&["ip", "addr", "flush", "dev", "att0"]).ok();
     lan.kill_engine();
-    let since = Instant::now();
-    while lan.children() > 0 {
-        assert!(since.elapsed() < Duration::from_secs(4), "the link is still there");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    drop(holding.stdin.take());
-    holding.wait().unwrap();
+    within(Duration::from_secs(1), "the link of a connection that nobody acknowledges", || lan.left());
+    drop(holding);
 }
 
 #[test]
@@ -389,19 +389,21 @@ fn a_broken_wire_is_told_and_heals() {
 fn a_parent_lost_on_the_way_is_a_partial_deploy_that_mends() {
     let lan = Lan::new();
     std::thread::scope(|scope| {
-        let deploy = scope.spawn(|| lan.deploy("[d]\namount = 60\nservices = ssh\n"));
+        let deploy = scope.spawn(|| lan.deploy("[d]\namount = 100\nservices = ssh\n"));
         eventually("the first runs", || lan.json(&["list"]).to_string().contains("running").then_some(()));
         lan.on_host(&["ip", "link", "delete", "par0"]).ok();
         let ran = deploy.join().unwrap().code(4);
-        assert!(ran.err.contains("there is no interface `par0`"), "{}", ran.err);
+        // Those that were there before hang on nothing, the others could not come.
+        let said = ["there is no interface `par0`", "parent par0 is gone"];
+        assert!(said.iter().any(|why| ran.err.contains(why)), "{}", ran.err);
     });
-    eventually("all are down", || (lan.json(&["status"])["down"] == 60).then_some(()));
+    eventually("all are down", || (lan.json(&["status"])["down"] == 100).then_some(()));
     lan.cable();
     // It heals by itself once the cable carries; a person may ask for it as well.
     let _ = lan.decnet(&["reconcile"]);
     eventually("all run", || (lan.json(&["status"])["down"] == 0).then_some(()));
     assert!(lan.decnet(&["reconcile"]).ok().contains("No changes."));
-    assert_eq!(lan.found("10.77.0.1-100"), lan.recorded());
+    assert_eq!(lan.found("10.77.0.1-140"), lan.recorded());
 }
 
 #[test]
@@ -485,6 +487,9 @@ fn doctor_says_what_it_found() {
     let lan = Lan::new();
     let said = lan.decnet(&["doctor"]).ok();
     assert!(said.contains("10.77.0.0/16 on par0, gateway 10.77.0.1"), "{said}");
+    let file = lan.world.write("f.ini", "[general]\ndriver = macvlan\n[a]\nservices = ssh\n");
+    let said = lan.decnet(&["plan", file.to_str().unwrap()]).ok();
+    assert!(said.contains("macvlan 10.77.0.0/16 on par0, gateway 10.77.0.1"), "{said}");
     lan.deploy("[a]\nservices = ssh\n").ok();
     assert!(lan.decnet(&["doctor"]).ok().contains("macvlan works on par0"));
     lan.on_host(&["ip", "link", "set", "par0", "down"]).ok();
@@ -509,6 +514,61 @@ fn an_engine_that_starts_again_is_the_same_machines() {
     assert!(before.0.len() == 5 && before.1.len() >= 10, "{before:?}");
     lan.decnet(&["engine", "restart"]).ok();
     assert_eq!(seen(), before);
+    lan.decnet(&["engine", "stop"]).ok();
+    lan.decnet(&["reconcile"]).ok();
+    assert_eq!(seen(), before);
+}
+
+#[test]
+fn a_restart_takes_nothing_off_the_wire() {
+    let lan = Lan::new();
+    // Nor does it put anything there: of IPv6 nothing ever leaves a decky.
+    let own = lan.on_host(&["ip", "-o", "link", "show", "par0"]).ok();
+    let own = &own.split("link/ether ").nth(1).expect("a MAC")[..17];
+    let watch = format!(
+        "table netdev six {{ chain seen {{ type filter hook ingress device att0 priority 0; \
+         ether saddr {own} accept; ether type ip6 counter; }}; }}"
+    );
+    lan.on_attacker(&["nft", &watch]).ok();
+    lan.deploy("[d]\namount = 10\nservices = ssh\n").ok();
+    let (links, ips) = (lan.children(), lan.recorded());
+    let knock = ips.keys().map(|ip| format!("read -t 9 -n 4 -r said < /dev/tcp/{ip}/22; echo $said; "));
+    let knock =
+        format!("while read -t 0.01 -r stop || [ $? -gt 128 ]; do {} done", knock.collect::<String>());
+    let mut knocking = enter(&lan.attacker, lan.user)
+        .args(["bash", "-c", &knock])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Each of them is asked once a round, and not again.
+    let first: Vec<&str> = ips.keys().map(String::as_str).collect();
+    let ping = format!("nmap -n -sn -PE --send-ip --disable-arp-ping --max-retries 0 {}", first.join(" "));
+    let ping = format!("for i in 1 2 3 4 5 6 7 8 9 10; do {ping} | grep -c 'Host is up'; done");
+    let (restarts, pinged) = std::thread::scope(|scope| {
+        let pinging = scope.spawn(|| lan.on_attacker(&["sh", "-c", &ping]));
+        let mut restarts = 0;
+        while !pinging.is_finished() {
+            lan.decnet(&["engine", "restart"]).ok();
+            restarts += 1;
+            assert_eq!(lan.children(), links);
+        }
+        (restarts, pinging.join().unwrap().out)
+    });
+    drop(knocking.stdin.take());
+    let knocked = Ran::from(knocking.wait_with_output().unwrap());
+    let (greeted, all) = (knocked.out.matches("SSH-").count(), knocked.out.lines().count());
+    assert!(greeted > 50, "{} {}", knocked.out, knocked.err);
+    assert!(!knocked.err.contains("refused") && !knocked.err.contains("No route"), "{}", knocked.err);
+    // A worker that is just greeting when it is replaced takes that connection with it.
+    assert!(all - greeted <= restarts * ips.len(), "{greeted} of {all} greeted, {restarts} restarts");
+    assert_eq!(pinged.lines().filter(|up| *up == "10").count(), 10, "{pinged}");
+    assert_eq!(lan.found("10.77.0.1-40"), ips);
+    let six = lan.on_attacker(&["nft", "list", "table", "netdev", "six"]).ok();
+    assert!(six.contains("counter packets 0 "), "{six}");
+    lan.kill_engine();
+    eventually("every link is gone", || (lan.children() == 0).then_some(()));
 }
 
 #[test]
@@ -533,4 +593,54 @@ fn the_capabilities_of_the_unit_are_enough() {
     assert_eq!(lan.json(&["engine", "status"])["event_writer"]["error"], serde_json::Value::Null);
     engine(&["teardown", "--all", "--yes"]).ok();
     eventually("every link is gone", || (lan.children() == 0).then_some(()));
+}
+
+#[test]
+fn the_host_reaches_its_deckies_where_it_is_to() {
+    let lan = Lan::new();
+    let body = "[a]\nip = 10.77.0.10\nservices = ssh, http\n[b]\nip = 10.77.0.11\nservices = ssh\n";
+    lan.deploy(body).ok();
+    let keys = || lan.on_host(&["ssh-keyscan", "-T", "2", "10.77.0.10", "10.77.0.11"]).out;
+    assert_eq!(keys(), "", "without being asked to");
+    let file =
+        lan.world.write("fleet.ini", format!("[general]\ndriver = macvlan\nhost_access = yes\n{body}"));
+    lan.decnet(&["deploy", file.to_str().unwrap(), "--yes", "--replace-fleet"]).ok();
+    let reached = || {
+        let said = keys();
+        ["10.77.0.10 ssh-ed25519", "10.77.0.11 ssh-ed25519"].iter().all(|key| said.contains(key))
+    };
+    eventually("the host reaches them", || reached().then_some(()));
+    // To everybody else nothing has changed, and of the host's way there is nothing to be seen.
+    assert_eq!(lan.found("10.77.0.1-40"), lan.recorded());
+    let links = lan.on_host(&["ip", "-o", "link"]).ok();
+    let mac = |name: &str| {
+        let line = links.lines().find(|line| line.contains(name)).expect(name);
+        line.split("link/ether ").nth(1).expect("a MAC")[..17].to_owned()
+    };
+    let (own, way) = (mac(": par0@"), mac(": decnet"));
+    assert_ne!(own, way);
+    let watch = "table netdev watch { chain seen { type filter hook ingress device att0 priority 0; \
+                 ether saddr MAC counter; ether saddr OWN counter; }; }";
+    let watch = watch.replace("MAC", &way).replace("OWN", &own);
+    lan.on_attacker(&["nft", &watch]).ok();
+    lan.on_host(&["ip", "neigh", "flush", "all"]).ok();
+    assert!(reached());
+    let seen = lan.on_attacker(&["nft", "list", "table", "netdev", "watch"]).ok();
+    assert!(seen.contains("packets 0"), "{seen}");
+
+    // A successor makes it anew, and a killed engine leaves none of it.
+    lan.decnet(&["engine", "restart"]).ok();
+    eventually("the host reaches them", || reached().then_some(()));
+    lan.decnet(&["teardown", "b", "--yes"]).ok();
+    let routes = lan.on_host(&["ip", "route"]).ok();
+    assert!(routes.contains("10.77.0.10 dev decnet") && !routes.contains("10.77.0.11"), "{routes}");
+    lan.kill_engine();
+    eventually("all of it is gone", || {
+        let text = lan.on_host(&["sh", "-c", "ip link; ip route; nft list tables"]).ok();
+        (!text.contains("decnet") && lan.children() == 0).then_some(())
+    });
+    lan.decnet(&["reconcile"]).ok();
+    eventually("the host reaches it", || keys().contains("10.77.0.10 ssh-ed25519").then_some(()));
+    lan.decnet(&["teardown", "--all", "--yes"]).ok();
+    eventually("the way is gone", || (!lan.on_host(&["ip", "link"]).ok().contains("decnet")).then_some(()));
 }

@@ -235,6 +235,13 @@ fn frames_of_an_attacker(decky: &Decky) -> Vec<Vec<u8>> {
     for protocol in [2u8, 47, 50, 132, 41] {
         frames.push(packet(0x0800, ipv4(me, ATTACKER, protocol, 0, &tcp(0x10))));
     }
+    // Answers in form: no socket of the decky sent them.
+    for flags in [0x10u8, 0x11, 0x12, 0x18, 0x04, 0x14] {
+        frames.push(packet(0x0800, ipv4(me, ATTACKER, 6, 0, &tcp(flags))));
+    }
+    for kind in [0u8, 3, 11, 12, 14] {
+        frames.push(packet(0x0800, ipv4(me, ATTACKER, 1, 0, &icmp(kind))));
+    }
     // What would be fine from the decky itself, in somebody else's name.
     frames.push(packet(0x0800, ipv4(other, ATTACKER, 6, 0, &tcp(0x10))));
     let stranger = [0x52, 0x54, 0, 9, 9, 9];
@@ -273,6 +280,11 @@ fn nothing_but_answers_leaves_a_decky() {
                 std::thread::sleep(wait);
                 assert!(rustix::net::getpeername(&socket).is_err());
             }
+            // In form it is an answer.
+            let kind = rustix::net::SocketType::RAW;
+            let socket = rustix::net::socket(family, kind, protocol(255)).unwrap();
+            let flags = rustix::net::SendFlags::empty();
+            let _ = rustix::net::sendto(&socket, &ipv4(me, ATTACKER, 6, 0, &tcp(0x10)), flags, &target);
             for number in [1, 255] {
                 let kind = rustix::net::SocketType::RAW;
                 let socket = rustix::net::socket(family, kind, protocol(number)).unwrap();

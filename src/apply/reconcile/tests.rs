@@ -135,7 +135,7 @@ impl Bench {
             let mut ends = Ends { terminate, interrupt };
             let mut work = Loop::new(fake, ledger, asks);
             let end = work.run(&mut ends, || true).await;
-            work.finish(&mut ends, end).await;
+            work.finish(&mut ends, matches!(end, End::Asked)).await;
         });
         Self { _tmp: tmp, store, script, ask, work }
     }

@@ -429,12 +429,15 @@ pub enum EngineCommand {
         /// Started by another command, which waits for one line on standard output
         #[arg(long, hide = true)]
         background: bool,
+        /// What the program before this one, in the same process, left
+        #[arg(long, hide = true)]
+        estate: Option<i32>,
     },
     /// Its health
     Status,
     /// End it and every decky; the recorded fleet stays
     Stop,
-    /// End it and start it again, with this program: after an upgrade
+    /// Have this program take its place, with every decky: after an upgrade
     Restart {
         /// Waiting.
         #[command(flatten)]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -48,6 +49,9 @@ pub(super) async fn serve(
 ) {
     // Answers of real servers are not delayed by the kernel either.
     let _ = stream.set_nodelay(true);
+    // A connection whose process was killed would keep its namespace, and the decky's address, until a peer that
+    // fell silent is given up. This resets it instead; `Socket` takes it back before an orderly end.
+    let _ = sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
     let counters = Arc::new(Counters::default());
     let cord = Arc::new(Cord::default());
     let idle = Duration::from_secs(service.limits.idle_secs);
@@ -186,6 +190,13 @@ struct Socket {
     stream: TcpStream,
     cord: Arc<Cord>,
     _permit: Permit,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // The peer gets what was written, and a proper end.
+        let _ = sockopt::set_socket_linger(&self.stream, None);
+    }
 }
 
 impl AsyncRead for Socket {

@@ -38,6 +38,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WorkerError> {
     sys::close_others(&[control_fd]);
     let control = super::inherit(control_fd, "the control socket")?;
     name_process("decnet-nursery");
+    sandbox::prepare()?;
     while let Some(fds) = receive(&control)? {
         let answer = match sys::fork_sibling() {
             Ok(Forked::Child) => {

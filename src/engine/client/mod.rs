@@ -140,6 +140,27 @@ impl Client {
         odd.map_or(Ok(()), Err)
     }
 
+    /// Has `program` take the engine's place, with every decky; returns when it answers.
+    ///
+    /// # Errors
+    /// When the engine does not do so, or the other does not answer within ten seconds.
+    pub fn replace(&self, program: &Path) -> Result<(), EngineError> {
+        let request = Request::Replace { program: program.to_owned() };
+        let mut odd = None;
+        self.converse(&request, &Wait::at_most(STOP), &mut |reply| {
+            if reply != Reply::Done {
+                odd = Some(unexpected(&reply));
+            }
+            ControlFlow::Break(())
+        })?;
+        odd.map_or(Ok(()), Err)?;
+        // Its socket stays open: who asks now waits until the other takes it up.
+        match Self::connect(&self.dir)? {
+            Some(_) => Ok(()),
+            None => Err(EngineError::new(ErrorKind::Missing, "the engine ended while it was replaced")),
+        }
+    }
+
     /// Ends every decky and the engine; returns when it is gone.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! spawned them, so the runtime that drives [`Engine::next`] must be that of the main thread.
 
 mod claims;
+mod estate;
 mod nursery;
 mod process;
 mod sentinel;
@@ -13,7 +14,7 @@ mod wire;
 mod worker;
 mod writer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 
@@ -29,8 +30,9 @@ use slot::{Place, Slot, Then};
 use sniffer::Sniffer;
 use wire::Wires;
 use worker::{Note, What};
-use writer::Writer;
+use writer::{Channel, Writer};
 
+pub use estate::{Estate, FORMAT, leave};
 pub use writer::WriterOptions;
 
 /// So many workers start at the same time; more would only fight for the processors.
@@ -50,6 +52,16 @@ pub struct Embedded {
     queue: VecDeque<DeckyName>,
     /// Whose place is made; a worker is to be started.
     ready: VecDeque<DeckyName>,
+    /// Lives whose place the fabric is at, and those whose worker is on its way up.
+    preparing: BTreeSet<u64>,
+    launching: BTreeSet<u64>,
+    /// Whether a decky may wait for its next attempt.
+    waiting: bool,
+    /// Whose worker is of the program before this one, and who of them is just getting another.
+    renewals: VecDeque<DeckyName>,
+    renewing: BTreeSet<DeckyName>,
+    /// Begins nothing any more.
+    resting: bool,
     notices: VecDeque<Notice>,
     tell: mpsc::UnboundedSender<Note>,
     notes: mpsc::UnboundedReceiver<Note>,
@@ -65,8 +77,15 @@ impl Embedded {
     /// # Errors
     /// When the event writer cannot be started.
     pub fn new(options: WriterOptions) -> Result<Self, EngineError> {
+        Self::with(options, BTreeMap::new())
+    }
+
+    fn with(
+        options: WriterOptions,
+        channels: BTreeMap<Option<DeckyName>, Channel>,
+    ) -> Result<Self, EngineError> {
         let (tell, notes) = mpsc::unbounded_channel();
-        let writer = Writer::start(options)
+        let writer = Writer::start(options, channels)
             .map_err(|error| EngineError::io("cannot start the event writer", &error))?;
         Ok(Self {
             fabrics: Fabrics::default(),
@@ -75,6 +94,12 @@ impl Embedded {
             slots: BTreeMap::new(),
             queue: VecDeque::new(),
             ready: VecDeque::new(),
+            preparing: BTreeSet::new(),
+            launching: BTreeSet::new(),
+            waiting: false,
+            renewals: VecDeque::new(),
+            renewing: BTreeSet::new(),
+            resting: false,
             notices: VecDeque::new(),
             tell,
             notes,
@@ -94,34 +119,26 @@ impl Embedded {
 
     /// Launches what waits, as many as may start at once, and has places made for those that follow.
     fn pump(&mut self) {
-        if self.queue.is_empty() && self.ready.is_empty() {
+        if self.resting {
             return;
         }
-        let starting = self.slots.values().filter(|s| s.phase == Phase::Starting);
-        let (mut workers, mut places) = (0, 0);
-        for slot in starting {
-            workers += usize::from(slot.stop.is_some());
-            places += usize::from(slot.stop.is_none() && slot.place != Place::Unsettled);
-        }
-        while workers < AT_ONCE
+        self.renew_some(AT_ONCE);
+        while self.launching.len() < AT_ONCE
             && let Some(name) = self.ready.pop_front()
         {
-            if self.waits(&name, Place::Made) {
-                places -= 1;
-                match self.launch(&name) {
-                    Ok(()) => workers += 1,
-                    Err(error) => self.refused(&name, &error),
-                }
+            if self.waits(&name, Place::Made)
+                && let Err(error) = self.launch(&name)
+            {
+                self.refused(&name, &error);
             }
         }
-        while places < AHEAD
+        while self.preparing.len() + self.ready.len() < AHEAD
             && let Some(name) = self.queue.pop_front()
         {
-            if self.waits(&name, Place::Unsettled) {
-                match self.settle(&name) {
-                    Ok(()) => places += 1,
-                    Err(error) => self.refused(&name, &error),
-                }
+            if self.waits(&name, Place::Unsettled)
+                && let Err(error) = self.settle(&name)
+            {
+                self.refused(&name, &error);
             }
         }
     }
@@ -149,6 +166,7 @@ impl Embedded {
         let (life, name, notes) = (self.lives, name.clone(), self.tell.clone());
         slot.life = life;
         slot.place = Place::Underway;
+        self.preparing.insert(life);
         let tell = move |made| {
             // Nobody listens only when the engine ends.
             let _ = notes.send(Note { name, life, what: What::Prepared(Box::new(made)) });
@@ -189,20 +207,25 @@ impl Embedded {
         let (stop, stopped) = oneshot::channel();
         let tell = self.tell.clone();
         let (nursery, events) = (&mut self.nursery, events.as_fd());
-        let pid = worker::start(nursery, &slot.order, &slot.listeners, events, slot.life, stopped, tell);
-        slot.pid = Some(pid.map_err(failed)?);
+        let started = worker::start(nursery, &slot.order, &slot.listeners, events, slot.life, stopped, tell);
+        let (pid, control) = started.map_err(failed)?;
+        slot.pid = Some(pid);
+        slot.control = Some(control);
         slot.stop = Some(stop);
+        self.launching.insert(slot.life);
         slot.launches = slot.launches.saturating_add(1);
         Ok(())
     }
 
     fn wait_for_others(&mut self, name: &DeckyName) -> bool {
+        self.waiting = true;
         self.slots.get_mut(name).is_some_and(Slot::wait_for_others)
     }
 
     fn down(&mut self, name: &DeckyName, served: bool, lived: std::time::Duration, why: &str) {
         if let Some(slot) = self.slots.get_mut(name) {
             slot.down(served, lived, why);
+            self.waiting = true;
             self.notices.push_back(Notice::Settled(name.clone()));
         }
     }
@@ -216,6 +239,12 @@ impl Embedded {
 
     fn take(&mut self, note: Note) {
         let Note { name, life, what } = note;
+        // The fabric and a worker's attendant each have one last word about a beginning.
+        if matches!(what, What::Prepared(_)) {
+            self.preparing.remove(&life);
+        } else {
+            self.launching.remove(&life);
+        }
         let Some(slot) = self.slots.get_mut(&name).filter(|s| s.life == life) else { return };
         let then = std::mem::replace(&mut slot.then, Then::Nothing);
         let stopping = !matches!(then, Then::Nothing);
@@ -241,6 +270,7 @@ impl Embedded {
                 slot.state = State::Failed;
                 slot.reason = Some(why.clone());
                 slot.stop = None;
+                slot.control = None;
                 self.notices.push_back(Notice::Stuck(name, why));
             }
         }
@@ -250,6 +280,7 @@ impl Embedded {
     fn ended(&mut self, name: &DeckyName, then: Then) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         slot.stop = None;
+        slot.control = None;
         slot.pid = None;
         match then {
             Then::Replace(order) => {
@@ -293,8 +324,13 @@ impl Embedded {
         }
     }
 
-    fn next_retry(&self) -> Option<Instant> {
-        self.slots.values().filter_map(|s| s.retry_at).min()
+    fn next_retry(&mut self) -> Option<Instant> {
+        if !self.waiting {
+            return None;
+        }
+        let next = self.slots.values().filter_map(|s| s.retry_at).min();
+        self.waiting = next.is_some();
+        next
     }
 
     fn wake_due(&mut self) {

@@ -59,6 +59,11 @@ impl Nursery {
         }
     }
 
+    /// The process, while there is one.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.live.as_ref().map(|live| live.process.pid())
+    }
+
     /// Workers that start from now on share no addresses with those before.
     pub(super) fn renew(&mut self) {
         if let Some(live) = self.live.take() {

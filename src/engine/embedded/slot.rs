@@ -1,7 +1,9 @@
 //! What the embedded engine holds of one decky.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -67,7 +69,11 @@ pub(super) struct Slot {
     pub(super) place: Place,
     /// Ends its worker; none while there is no worker.
     pub(super) stop: Option<oneshot::Sender<()>>,
+    /// Its end is the worker's end.
+    pub(super) control: Option<Arc<UnixStream>>,
     pub(super) pid: Option<u32>,
+    /// Its worker is of the program before this one, and is to be replaced.
+    pub(super) stale: bool,
     pub(super) launches: u32,
     pub(super) backoff: Backoff,
     pub(super) retry_at: Option<Instant>,
@@ -92,7 +98,9 @@ impl Slot {
             blocked: None,
             place: Place::Unsettled,
             stop: None,
+            control: None,
             pid: None,
+            stale: false,
             launches: 0,
             backoff: Backoff::default(),
             retry_at: None,
@@ -118,6 +126,7 @@ impl Slot {
         self.retry_at = None;
         self.then = Then::Nothing;
         self.place = Place::Unsettled;
+        self.stale = false;
     }
 
     /// Takes in what the fabric made.
@@ -132,6 +141,7 @@ impl Slot {
     /// when there is nothing to wait for: neither a worker nor the fabric.
     pub(super) fn end(&mut self, then: Then) -> Option<Then> {
         if let Some(stop) = self.stop.take() {
+            self.control = None;
             // A receiver that is gone has just reported the end of the worker.
             let _ = stop.send(());
             self.phase = Phase::Stopping;
@@ -182,7 +192,9 @@ impl Slot {
         self.place = Place::Unsettled;
         self.retry_at = Some(Instant::now() + wait);
         self.stop = None;
+        self.control = None;
         self.pid = None;
+        self.stale = false;
         let attempt = self.backoff.attempts();
         if served {
             self.state = if self.backoff.hopeless() { State::Failed } else { State::Degraded };
@@ -198,6 +210,14 @@ impl Slot {
             // Nothing of the new order was seen yet, whatever the old one did.
             let hash = order.hash.clone();
             return Held { hash, phase: Phase::Starting, state: State::Pending, reason: None };
+        }
+        if self.stale {
+            return Held {
+                hash: self.order.hash.clone(),
+                phase: Phase::Starting,
+                state: State::Pending,
+                reason: None,
+            };
         }
         let (state, reason) = self.standing();
         Held { hash: self.order.hash.clone(), phase: self.phase, state, reason }

@@ -61,6 +61,11 @@ impl Sniffer {
         self.refresh_at.get_or_insert_with(|| Instant::now() + GATHER);
     }
 
+    /// Its process, while there is one.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.live.as_ref().map(|live| live.process.pid())
+    }
+
     /// Why nobody watches although somebody should.
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()

@@ -37,7 +37,7 @@ impl Wires {
             // Without it a pulled cable goes unnoticed, and nothing else is worse.
             self.watch = LinkWatch::new().ok();
         }
-        match fabrics.wire(network, home) {
+        match fabrics.wire_lately(network, home) {
             Ok(Wire::Broken(why)) => Some(why),
             _ => None,
         }

@@ -2,15 +2,18 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use tokio::io::AsyncReadExt;
+use rustix::process::Pid;
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::nursery::Nursery;
 use super::process::Process;
+use super::slot::{Place, Slot};
 use crate::engine::fabric::{Listener, Prepared};
 use crate::engine::{EngineError, Order};
 use crate::host::sys::FIRST_FD;
@@ -21,7 +24,7 @@ const START: Duration = Duration::from_secs(10);
 /// How long it may take to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
 /// Longest thing a worker says.
-const MAX_WORDS: u64 = 64;
+const MAX_WORDS: usize = 64;
 
 /// What a worker's attendant reports.
 #[derive(Debug)]
@@ -46,7 +49,8 @@ pub(super) enum What {
     Stopped(Result<(), String>),
 }
 
-/// Has `nursery` start a worker for `order`; returns its process id. Dropping or using `stop` ends it.
+/// Has `nursery` start a worker for `order`; returns its process id and its control socket. Dropping or using
+/// `stop` and letting go of the control socket ends it.
 pub(super) fn start(
     nursery: &mut Nursery,
     order: &Order,
@@ -55,26 +59,65 @@ pub(super) fn start(
     life: u64,
     stop: oneshot::Receiver<()>,
     notes: mpsc::UnboundedSender<Note>,
-) -> io::Result<u32> {
-    let (ours, theirs) = UnixStream::pair()?;
+) -> io::Result<(u32, Arc<UnixStream>)> {
+    let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;
-    let control = tokio::net::UnixStream::from_std(ours)?;
+    let control = Arc::new(UnixStream::from_std(ours)?);
     let spec = write_spec(order, listeners)?;
     let mut fds = vec![spec.as_fd(), theirs.as_fd(), events];
     fds.extend(listeners.iter().map(|l| l.fd.as_fd()));
     let process = nursery.fork(&fds)?;
     let pid = process.pid();
-    let name = order.decky.name.clone();
+    watch(
+        order.decky.name.clone(),
+        life,
+        Attended { process, control: control.clone(), stop, serves: false },
+        notes,
+    );
+    Ok((pid, control))
+}
+
+/// Goes on with a worker that the program before this one started, and that serves.
+pub(super) fn resume(
+    slot: &mut Slot,
+    pid: Pid,
+    control: OwnedFd,
+    notes: mpsc::UnboundedSender<Note>,
+) -> io::Result<()> {
+    let control = StdUnixStream::from(control);
+    control.set_nonblocking(true)?;
+    let control = Arc::new(UnixStream::from_std(control)?);
+    let process = Process::adopt(pid)?;
+    let (stop, stopped) = oneshot::channel();
+    slot.pid = Some(process.pid());
+    slot.stop = Some(stop);
+    slot.control = Some(control.clone());
+    slot.place = Place::Made;
+    slot.up();
+    slot.stale = true;
+    let attended = Attended { process, control, stop: stopped, serves: true };
+    watch(slot.order.decky.name.clone(), slot.life, attended, notes);
+    Ok(())
+}
+
+/// A worker, and what its attendant needs.
+struct Attended {
+    process: Process,
+    control: Arc<UnixStream>,
+    stop: oneshot::Receiver<()>,
+    serves: bool,
+}
+
+fn watch(name: DeckyName, life: u64, attended: Attended, notes: mpsc::UnboundedSender<Note>) {
     tokio::spawn(async move {
         let what = |what| Note { name: name.clone(), life, what };
-        attend(process, control, stop, |w| {
+        attend(attended, |w| {
             // The supervisor outlives its attendants but for the end of the program.
             let _ = notes.send(what(w));
         })
         .await;
     });
-    Ok(pid)
 }
 
 /// The order in which descriptors are handed over: specification, control, events, then listeners.
@@ -106,20 +149,18 @@ fn write_spec(order: &Order, listeners: &[Listener]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-async fn attend(
-    mut process: Process,
-    mut control: tokio::net::UnixStream,
-    mut stop: oneshot::Receiver<()>,
-    tell: impl Fn(What),
-) {
+async fn attend(attended: Attended, tell: impl Fn(What)) {
+    let Attended { mut process, control, mut stop, serves } = attended;
     let started = tokio::select! {
         biased;
         _ = &mut stop => None,
-        words = tokio::time::timeout(START, first_words(&mut control)) => Some(
+        () = std::future::ready(()), if serves => Some(Ok(())),
+        words = tokio::time::timeout(START, first_words(&control)) => Some(
             words.unwrap_or_else(|_| Err(format!("its worker was not ready within {} s", START.as_secs()))),
         ),
     };
     match started {
+        Some(Ok(())) if serves => {}
         Some(Ok(())) => tell(What::Ready),
         Some(Err(why)) => {
             let lived = process.lived();
@@ -150,13 +191,18 @@ async fn attend(
 }
 
 /// An empty error: it said nothing.
-async fn first_words(control: &mut tokio::net::UnixStream) -> Result<(), String> {
+async fn first_words(control: &UnixStream) -> Result<(), String> {
     let mut line = Vec::new();
-    let mut limited = control.take(MAX_WORDS);
-    while !line.ends_with(b"\n") {
-        match limited.read_buf(&mut line).await {
+    while !line.ends_with(b"\n") && line.len() < MAX_WORDS {
+        let mut words = [0; MAX_WORDS];
+        let heard = match control.readable().await {
+            Ok(()) => control.try_read(&mut words),
+            Err(error) => Err(error),
+        };
+        match heard {
             Ok(0) => break,
-            Ok(_) => {}
+            Ok(count) => line.extend_from_slice(words.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
             Err(error) => return Err(format!("cannot hear its worker: {error}")),
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +37,15 @@ pub struct WriterOptions {
 }
 
 /// Both ends of one decky's event socket. The sending end goes to its workers.
-struct Channel {
+pub(super) struct Channel {
     send: Arc<OwnedFd>,
     receive: Arc<OwnedFd>,
+}
+
+impl Channel {
+    pub(super) fn new(send: OwnedFd, receive: OwnedFd) -> Self {
+        Self { send: Arc::new(send), receive: Arc::new(receive) }
+    }
 }
 
 /// A message on its way to the writer.
@@ -132,14 +138,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(options: WriterOptions) -> io::Result<Self> {
+    /// `channels`: those that are there already.
+    pub(super) fn start(
+        options: WriterOptions,
+        channels: BTreeMap<Option<DeckyName>, Channel>,
+    ) -> io::Result<Self> {
         let mut writer = Self {
             options,
             target: None,
             addresses: Vec::new(),
             lookup: None,
             lookup_error: None,
-            channels: BTreeMap::new(),
+            channels,
             live: None,
             backoff: Backoff::default(),
             restart_at: Instant::now(),
@@ -163,11 +173,16 @@ impl Writer {
             return Ok(channel.send.clone());
         }
         let (send, receive) = pair()?;
-        let channel = Channel { send: Arc::new(send), receive: Arc::new(receive) };
+        let channel = Channel::new(send, receive);
         let send = channel.send.clone();
         self.post(attach(&name, &channel));
         self.channels.insert(name, channel);
         Ok(send)
+    }
+
+    /// Both ends of a decky's event socket, the sending one first.
+    pub(super) fn ends(&self, name: &DeckyName) -> Option<(BorrowedFd<'_>, BorrowedFd<'_>)> {
+        self.channels.get(&Some(name.clone())).map(|channel| (channel.send.as_fd(), channel.receive.as_fd()))
     }
 
     /// Lets go of a decky's event socket; the writer sees its end once the worker is gone too.

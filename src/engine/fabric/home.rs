@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, mpsc};
 
+use serde::{Deserialize, Serialize};
+
 use super::Claim;
+use super::annex::Annex;
 use super::workshop::Job;
 use crate::catalog;
 use crate::engine::{EngineError, ErrorKind};
@@ -12,7 +15,7 @@ use crate::host::net::Namespace;
 use crate::model::{CustomService, Decky, Driver, Mac, Transport};
 
 /// Everything that a namespace and its link are made from. Another site means another namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// macvlan or ipvlan.
     pub driver: Driver,
@@ -28,6 +31,8 @@ pub struct Site {
     pub prefix: u8,
     /// Next hop to everywhere else.
     pub gateway: Option<Ipv4Addr>,
+    /// The host itself is to reach it.
+    pub reachable: bool,
     /// OS family slug.
     pub family: String,
     /// UDP ports of its services.
@@ -55,6 +60,7 @@ impl Site {
             ip: decky.ip,
             prefix: subnet.prefix(),
             gateway: network.gateway,
+            reachable: network.host_access && network.driver == Driver::Macvlan,
             family: decky.nmap_os.clone(),
             udp: served(decky, customs, network.port_offset),
         })
@@ -78,6 +84,8 @@ fn served(decky: &Decky, customs: &[CustomService], offset: u16) -> Vec<u16> {
 pub struct Home {
     pub(super) namespace: Namespace,
     pub(super) site: Site,
+    /// The host's way to it.
+    pub(super) annex: Option<Arc<Annex>>,
     pub(super) jobs: mpsc::Sender<Job>,
     /// Counted: how many homes there are.
     pub(super) _one: Arc<()>,
@@ -97,9 +105,9 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let site = self.site.clone();
+        let (site, annex) = (self.site.clone(), self.annex.take());
         // Without the set-up thread there are no rules left to take back.
-        let _ = self.jobs.send(Box::new(move |shop| shop.rules.dismiss(&site)));
+        let _ = self.jobs.send(Box::new(move |shop| shop.dismiss(&site, annex.as_deref())));
     }
 }
 

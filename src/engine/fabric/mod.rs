@@ -1,5 +1,6 @@
 //! Where listening sockets come from: one implementation per driver.
 
+mod annex;
 mod home;
 mod lan;
 mod loopback;
@@ -12,7 +13,7 @@ mod workshop;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -21,6 +22,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::{EngineError, ErrorKind};
 use crate::catalog;
+use crate::host::{nft, sys};
 use crate::model::{CustomService, Decky, Driver, ListenerRole, Mac, Network, Transport};
 
 pub use home::{Home, Site};
@@ -147,6 +149,25 @@ impl Fabrics {
         match network.driver {
             Driver::Loopback => Ok(Wire::Fine),
             Driver::Macvlan | Driver::Ipvlan => self.lan()?.wire(network, home),
+        }
+    }
+
+    /// Takes over places on the LAN that the program before this one made.
+    ///
+    /// # Errors
+    /// When this process cannot have them.
+    pub fn adopt(&mut self, places: Vec<(OwnedFd, Site)>) -> Result<Vec<Home>, EngineError> {
+        if places.is_empty() { Ok(Vec::new()) } else { self.lan()?.adopt(places) }
+    }
+
+    /// As [`Fabrics::wire`], of a decky that was made just now: what was seen of the interface then will do.
+    ///
+    /// # Errors
+    /// As [`Fabrics::wire`].
+    pub fn wire_lately(&mut self, network: &Network, home: Option<&Home>) -> Result<Wire, EngineError> {
+        match network.driver {
+            Driver::Loopback => Ok(Wire::Fine),
+            Driver::Macvlan | Driver::Ipvlan => self.lan()?.wire_lately(network, home),
         }
     }
 
@@ -282,6 +303,11 @@ fn listen(want: Want, address: SocketAddrV4, ip: Ipv4Addr) -> Result<Listener, E
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?;
         leave_room(&fd)?;
+        if !ip.is_loopback() {
+            // The rules of its namespace let nothing pass that comes from another socket.
+            sys::mark(fd.as_fd(), nft::MARK)
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::PERM))?;
+        }
         // The deckies of one loopback share a group, and each hears all of it.
         if transport == Transport::Tcp || group.is_some() {
             sockopt::set_socket_reuseaddr(&fd, true)?;

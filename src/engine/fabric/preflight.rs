@@ -99,6 +99,7 @@ fn trial(netlink: &mut Rtnetlink, network: &Network, parent: &Link) -> Result<()
         ip: network.subnet.network(),
         prefix: network.subnet.prefix(),
         gateway: None,
+        reachable: false,
         family: String::new(),
         udp: Vec::new(),
     };

@@ -11,7 +11,7 @@ use super::workshop::{LINK, Rules, no_namespace};
 use crate::engine::{EngineError, ErrorKind};
 use crate::host::net::Namespace;
 use crate::host::nft::{self, Entry, Fence, NftError, Os, ParentTable};
-use crate::model::Driver;
+use crate::model::{Driver, Mac};
 
 /// The rules that deckies on a LAN live under.
 #[derive(Debug)]
@@ -63,7 +63,26 @@ impl Rules for LanRules {
         let homes = parent.homes.entry(site.ip).or_default();
         *homes = homes.saturating_add(1);
         fence.raise().map_err(|error| refused(&error))?;
-        parent.table.add(&[Entry { ip: site.ip, mac, os: Some(os) }]).map_err(|error| refused(&error))
+        parent.table.add(&[entry(site)]).map_err(|error| refused(&error))
+    }
+
+    fn readmit(&mut self, sites: &[&Site]) -> Result<(), EngineError> {
+        let mut entries: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
+        for site in sites {
+            let homes = self.parent(site)?.homes.entry(site.ip).or_default();
+            *homes = homes.saturating_add(1);
+            entries.entry(site.parent).or_default().push(entry(site));
+        }
+        for (parent, entries) in entries {
+            if let Some(parent) = self.parents.get_mut(&parent) {
+                parent.table.add(&entries).map_err(|error| refused(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hide(&mut self, site: &Site, mac: Mac) -> Result<(), EngineError> {
+        self.parent(site)?.table.hide(mac).map_err(|error| refused(&error))
     }
 
     fn dismiss(&mut self, site: &Site) {
@@ -80,6 +99,11 @@ impl Rules for LanRules {
             self.parents.remove(&site.parent);
         }
     }
+}
+
+fn entry(site: &Site) -> Entry {
+    let mac = (site.driver == Driver::Macvlan).then_some(site.mac);
+    Entry { ip: site.ip, mac, os: Some(Os::from_slug(&site.family)) }
 }
 
 /// Packets that a decky tried to send on its own account and was not allowed to.
@@ -108,7 +132,7 @@ pub fn all_drops<'a, K: Send>(homes: Vec<(K, &'a Home)>) -> Vec<(K, Option<u64>)
 }
 
 /// Why the kernel did not take rules, and what helps.
-fn refused(error: &NftError) -> EngineError {
+pub(super) fn refused(error: &NftError) -> EngineError {
     let made = EngineError::new(ErrorKind::Environment, error.to_string());
     match error.errno() {
         Some(Errno::PERM) => made.remedy(super::preflight::NEED_ROOT),

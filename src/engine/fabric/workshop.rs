@@ -1,20 +1,25 @@
 //! The set-up thread: the only one that goes into namespaces.
 
-use std::sync::{Arc, mpsc};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak, mpsc};
 
 use rustix::io::Errno;
 
+use super::annex::Annex;
 use super::home::{Home, Site};
 use super::{Kept, Listener, Want, listeners, settings};
 use crate::engine::{EngineError, ErrorKind};
 use crate::host::net::{
     Child, ChildMode, Namespace, NetlinkError, Rtnetlink, Sysctls, Traveller, room_for_neighbours,
 };
-use crate::model::Driver;
+use crate::model::{Driver, Mac};
 
 /// Name and number of the one link of a decky: what a machine's first card is called.
 pub(super) const LINK: &str = "eth0";
 const LINK_INDEX: u32 = 2;
+
+/// So many deckies and one peer of each fill half of what most hosts have room for.
+const TIGHT: usize = 256;
 
 /// Something to be done on the set-up thread.
 pub(super) type Job = Box<dyn FnOnce(&mut Workshop) + Send>;
@@ -29,6 +34,18 @@ pub trait Rules: Send {
     /// The decky does not start then.
     fn admit(&mut self, site: &Site, transfers: &[u16]) -> Result<(), EngineError>;
 
+    /// These deckies were there before this program: what is inside their namespaces stands, the rest is made.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn readmit(&mut self, sites: &[&Site]) -> Result<(), EngineError>;
+
+    /// Nothing with this hardware address is to leave by the parent of `site`.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn hide(&mut self, site: &Site, mac: Mac) -> Result<(), EngineError>;
+
     /// The decky is gone, or has just failed to come.
     fn dismiss(&mut self, site: &Site);
 }
@@ -39,6 +56,14 @@ pub struct NoRules;
 
 impl Rules for NoRules {
     fn admit(&mut self, _: &Site, _: &[u16]) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn readmit(&mut self, _: &[&Site]) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn hide(&mut self, _: &Site, _: Mac) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -53,6 +78,8 @@ pub(super) struct Workshop {
     /// Shared with each home, and how many homes the host has room for.
     homes: Arc<()>,
     room: usize,
+    /// The host's way to its deckies, while there are any that it is to reach.
+    annex: Weak<Annex>,
     pub(super) rules: Box<dyn Rules>,
 }
 
@@ -83,7 +110,15 @@ impl Workshop {
         let travel = Traveller::new()
             .map_err(|error| EngineError::io("cannot find this process's network namespace", &error))?;
         let host = Rtnetlink::open().map_err(|error| refused(&error, None))?;
-        Ok(Self { travel, host, sysctls: Sysctls::default(), homes: Arc::new(()), room: 0, rules })
+        Ok(Self {
+            travel,
+            host,
+            sysctls: Sysctls::default(),
+            homes: Arc::new(()),
+            room: 0,
+            annex: Weak::new(),
+            rules,
+        })
     }
 
     /// Makes a place for `site`, or goes into the one it has, and listens there.
@@ -103,15 +138,19 @@ impl Workshop {
                 // What kept the address must go first; the closure below must not own it.
                 drop(kept.listeners);
                 self.make_room();
+                let annex = self.annex(&site)?;
                 let Self { travel, host, sysctls, homes, rules, .. } = self;
                 let made = travel.found(|namespace| {
                     let namespace = namespace.map_err(|error| no_namespace(&error))?;
                     furnish(&namespace, &site, host, sysctls)?;
-                    let home = Home { namespace, site, jobs, _one: homes.clone() };
+                    let home = Home { namespace, site, annex, jobs, _one: homes.clone() };
                     let (transfers, others) = wanted.into_iter().partition(Want::transfers);
                     let mut made = listeners(transfers, home.site.ip, Vec::new())?;
                     rules.admit(&home.site, &made.iter().map(|l| l.address.port()).collect::<Vec<_>>())?;
                     made.extend(listeners(others, home.site.ip, Vec::new())?);
+                    if let Some(annex) = &home.annex {
+                        annex.lead(host, home.site.ip)?;
+                    }
                     Ok((made, home))
                 });
                 made.map_err(|error| no_namespace(&error))?
@@ -121,6 +160,47 @@ impl Workshop {
 }
 
 impl Workshop {
+    /// Takes places over that the program before this one made.
+    pub(super) fn adopt(
+        &mut self,
+        places: Vec<(OwnedFd, Site)>,
+        jobs: &mpsc::Sender<Job>,
+    ) -> Result<Vec<Home>, EngineError> {
+        self.rules.readmit(&places.iter().map(|(_, site)| site).collect::<Vec<_>>())?;
+        let mut homes = Vec::with_capacity(places.len());
+        for (fd, site) in places {
+            let annex = self.annex(&site)?;
+            if let Some(annex) = &annex {
+                annex.lead(&mut self.host, site.ip)?;
+            }
+            let (namespace, jobs) = (Namespace::inherited(fd), jobs.clone());
+            homes.push(Home { namespace, site, annex, jobs, _one: self.homes.clone() });
+        }
+        Ok(homes)
+    }
+
+    /// The host's way to a decky at `site`; none when it is to have none.
+    fn annex(&mut self, site: &Site) -> Result<Option<Arc<Annex>>, EngineError> {
+        if !site.reachable {
+            return Ok(None);
+        }
+        if let Some(annex) = self.annex.upgrade().filter(|annex| annex.parent == site.parent) {
+            return Ok(Some(annex));
+        }
+        let annex = Arc::new(Annex::open(site, &self.travel, &mut self.host, &mut self.sysctls)?);
+        self.rules.hide(site, annex.mac)?;
+        self.annex = Arc::downgrade(&annex);
+        Ok(Some(annex))
+    }
+
+    /// A decky is gone.
+    pub(super) fn dismiss(&mut self, site: &Site, annex: Option<&Annex>) {
+        if let Some(annex) = annex {
+            annex.forget(&mut self.host, site.ip);
+        }
+        self.rules.dismiss(site);
+    }
+
     /// Raises the limits of the host that all deckies share, for twice as many as there are.
     fn make_room(&mut self) {
         let homes = Arc::strong_count(&self.homes);
@@ -128,7 +208,17 @@ impl Workshop {
             self.room = homes.saturating_mul(2).max(64);
             // Not the host's first namespace, or no privilege there: deckies run, and at a thousand of them
             // some first packets get lost.
-            let _ = room_for_neighbours(self.room);
+            if let Err(error) = room_for_neighbours(self.room)
+                && (TIGHT..TIGHT * 2).contains(&homes)
+            {
+                crate::host::stdio::log(
+                    "engine",
+                    &format!(
+                        "cannot make room for so many deckies in the kernel's table of neighbours ({error}); \
+                         on the host: sysctl net.ipv4.neigh.default.gc_thresh3=32768"
+                    ),
+                );
+            }
         }
     }
 }
@@ -151,6 +241,7 @@ fn furnish(
         parent: site.parent,
         mode: match site.driver {
             Driver::Ipvlan => ChildMode::Shared,
+            _ if site.reachable => ChildMode::Bridge(site.mac),
             _ => ChildMode::Private(site.mac),
         },
         up: true,

@@ -6,8 +6,8 @@ use netlink_packet_core::{NlaBuffer, NlasIterator};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use netlink_packet_route::link::{
-    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-    MacVlanMode,
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage, MacVlanMode,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -64,6 +64,8 @@ pub struct Route {
 pub enum ChildMode {
     /// A MAC of its own; children do not hear each other (`macvlan`, mode private).
     Private(Mac),
+    /// A MAC of its own; children of this mode hear each other (`macvlan`, mode bridge).
+    Bridge(Mac),
     /// The parent's MAC, told apart by address (`ipvlan`, mode l2).
     Shared,
 }
@@ -84,10 +86,10 @@ pub struct Child<'a> {
 }
 
 pub(super) fn child(child: &Child<'_>, namespace: i32) -> LinkMessage {
+    let macvlan = |mode| InfoData::MacVlan(vec![InfoMacVlan::Mode(mode)]);
     let (kind, data, mac) = match child.mode {
-        ChildMode::Private(mac) => {
-            (InfoKind::MacVlan, InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Private)]), Some(mac))
-        }
+        ChildMode::Private(mac) => (InfoKind::MacVlan, macvlan(MacVlanMode::Private), Some(mac)),
+        ChildMode::Bridge(mac) => (InfoKind::MacVlan, macvlan(MacVlanMode::Bridge), Some(mac)),
         ChildMode::Shared => {
             (InfoKind::IpVlan, InfoData::IpVlan(vec![InfoIpVlan::Mode(IpVlanMode::L2)]), None)
         }
@@ -105,6 +107,21 @@ pub(super) fn child(child: &Child<'_>, namespace: i32) -> LinkMessage {
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind), LinkInfo::Data(data)]),
     ];
     message.attributes.extend(mac.map(|Mac(bytes)| LinkAttribute::Address(bytes.to_vec())));
+    message
+}
+
+/// A pair of links: one here, with this name and hardware address, the other straight inside a namespace, with its
+/// name and number. Neither is switched on: there is no other end yet when the first is made.
+pub(super) fn pair(name: &str, mac: Mac, other: (&str, u32), namespace: i32) -> LinkMessage {
+    let mut peer = numbered(other.1);
+    peer.attributes = vec![LinkAttribute::IfName(other.0.to_owned()), LinkAttribute::NetNsFd(namespace)];
+    let mut message = numbered(0);
+    let info = vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer)))];
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::Address(mac.0.to_vec()),
+        LinkAttribute::LinkInfo(info),
+    ];
     message
 }
 
@@ -152,6 +169,17 @@ pub(super) fn default_route(index: u32, gateway: Ipv4Addr) -> RouteMessage {
     message.header.kind = RouteType::Unicast;
     message.attributes =
         vec![RouteAttribute::Gateway(RouteAddress::Inet(gateway)), RouteAttribute::Oif(index)];
+    message
+}
+
+/// To one host, straight through a link.
+pub(super) fn host_route(index: u32, ip: Ipv4Addr, source: Option<Ipv4Addr>) -> RouteMessage {
+    let mut message = default_route(index, ip);
+    message.header.destination_prefix_length = 32;
+    message.header.scope = RouteScope::Link;
+    message.attributes =
+        vec![RouteAttribute::Destination(RouteAddress::Inet(ip)), RouteAttribute::Oif(index)];
+    message.attributes.extend(source.map(|ip| RouteAttribute::PrefSource(RouteAddress::Inet(ip))));
     message
 }
 

@@ -34,6 +34,11 @@ impl Namespace {
         })?
     }
 
+    /// The one behind a descriptor that a program before this one left.
+    pub(crate) fn inherited(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
     /// Runs `work` inside, on a thread of its own: the caller's stays where it is.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 
 use super::link::{self, Address, Child, LOOPBACK_INDEX, Link, Route};
+use crate::model::Mac;
 
 /// Answers come at once; this only keeps a lost one from hanging the caller.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -164,6 +165,54 @@ impl Rtnetlink {
     pub fn create_child(&mut self, child: &Child<'_>, namespace: BorrowedFd<'_>) -> Result<(), NetlinkError> {
         let message = RouteNetlinkMessage::NewLink(link::child(child, namespace.as_raw_fd()));
         self.ask(&[Request::new("make its link", NLM_F_CREATE | NLM_F_EXCL, message)], |_| {})
+    }
+
+    /// Makes a pair of links, one here and one inside another namespace; both are to be switched on.
+    ///
+    /// # Errors
+    /// What the kernel says; [`Errno::EXIST`]: the name is taken.
+    pub fn create_pair(
+        &mut self,
+        name: &str,
+        mac: Mac,
+        other: (&str, u32),
+        namespace: BorrowedFd<'_>,
+    ) -> Result<(), NetlinkError> {
+        let message = RouteNetlinkMessage::NewLink(link::pair(name, mac, other, namespace.as_raw_fd()));
+        self.ask(&[Request::new("make the host's own link", NLM_F_CREATE | NLM_F_EXCL, message)], |_| {})
+    }
+
+    /// Switches a link on.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn switch_on(&mut self, index: u32) -> Result<(), NetlinkError> {
+        let message = RouteNetlinkMessage::NewLink(link::up(index));
+        self.ask(&[Request::new(format!("switch link {index} on"), 0, message)], |_| {})
+    }
+
+    /// Sends what is for `ip` out by link `index`, from the address `source`.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn add_host_route(
+        &mut self,
+        index: u32,
+        ip: Ipv4Addr,
+        source: Option<Ipv4Addr>,
+    ) -> Result<(), NetlinkError> {
+        let message = RouteNetlinkMessage::NewRoute(link::host_route(index, ip, source));
+        let doing = format!("lead the host to {ip}");
+        self.ask(&[Request::new(doing, NLM_F_CREATE | NLM_F_REPLACE, message)], |_| {})
+    }
+
+    /// The opposite.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn delete_host_route(&mut self, index: u32, ip: Ipv4Addr) -> Result<(), NetlinkError> {
+        let message = RouteNetlinkMessage::DelRoute(link::host_route(index, ip, None));
+        self.ask(&[Request::new(format!("lead the host to {ip} no more"), 0, message)], |_| {})
     }
 
     /// Deletes a link; one that is not there is fine.

@@ -45,8 +45,12 @@ pub(super) struct Field {
 pub(super) enum Meta {
     /// EtherType, big-endian.
     Protocol = 1,
+    /// The mark of the socket that it comes from.
+    Mark = 3,
     /// Number of the interface it leaves by.
     OutInterface = 5,
+    /// The owner of the socket that it comes from; a packet without such a socket does not match.
+    Owner = 10,
     /// Protocol number of the transport header.
     Transport = 16,
     /// Whether it is for this host, for all, or for another.
@@ -70,6 +74,8 @@ pub(super) enum Expr {
     Meta(Meta, Register),
     /// Sets [`Meta::PacketType`].
     SetPacketType(Register),
+    /// Sets [`Meta::Mark`].
+    SetMark(Register),
     Load(Field, Register),
     Store(Register, Field),
     /// Copies a value into registers.
@@ -107,6 +113,8 @@ pub(super) enum Expr {
     },
     /// Makes no-operations of a TCP option.
     ResetOption(u8),
+    /// Sends it out by the link whose number is in the register, instead of going on with it.
+    Forward(Register),
     /// Answers with a TCP reset and drops.
     Reset,
     /// Counts in the named counter.
@@ -148,6 +156,7 @@ impl Expr {
             Self::SetPacketType(from) => {
                 ("meta", new().number(2, Meta::PacketType as u32).number(3, from.number()))
             }
+            Self::SetMark(from) => ("meta", new().number(2, Meta::Mark as u32).number(3, from.number())),
             Self::Load(field, to) => ("payload", place(new().number(1, to.number()), field)),
             Self::Store(from, field) => {
                 const CSUM_INET: u32 = 1;
@@ -189,6 +198,7 @@ impl Expr {
                 const TCPOPT: u32 = 1;
                 ("exthdr", new().bytes(2, &[*option]).number(6, TCPOPT))
             }
+            Self::Forward(from) => ("fwd", new().number(1, from.number())),
             Self::Reset => ("reject", new().number(1, 1).bytes(2, &[0])),
             Self::Counter(name) => ("objref", new().number(1, super::batch::COUNTER).text(2, name)),
             Self::Verdict(decision) => ("immediate", new().number(1, 0).nest(2, &verdict(decision))),

@@ -9,9 +9,11 @@ mod fence;
 mod message;
 mod parent;
 mod phrases;
+mod relay;
 mod socket;
 
 pub use disguise::Os;
-pub use fence::{Fence, Numbering, read_drops};
+pub use fence::{Fence, MARK, Numbering, read_drops};
 pub use parent::{Entry, ParentTable};
+pub use relay::relay;
 pub use socket::NftError;

@@ -17,8 +17,9 @@ use super::disguise::{self, Os};
 use super::expr::{Expr, R0, Register, Verdict};
 use super::message::Family;
 use super::phrases::{
-    ACK, ARP, ARP_OPERATION, ARP_SENDER, ARP_TARGET, ETHER_DESTINATION, ICMP, ICMP_TYPE, IP_DESTINATION,
-    IP_FRAGMENT, IP_SOURCE, IPV4, RST, TCP, accept, flags, is, masked, protocol, rule, set, transport,
+    ACK, ARP, ARP_OPERATION, ARP_SENDER, ARP_TARGET, ETHER_DESTINATION, ETHER_SOURCE, ICMP, ICMP_TYPE,
+    IP_DESTINATION, IP_FRAGMENT, IP_SOURCE, IPV4, RST, TCP, accept, flags, is, masked, protocol, rule, set,
+    transport,
 };
 use super::socket::{Nfnetlink, NftError};
 use crate::model::Mac;
@@ -131,6 +132,17 @@ impl ParentTable {
             self.entries.retain(|ip, _| !there.contains_key(ip));
         }
         Ok(())
+    }
+
+    /// Lets nothing that has this hardware address as its source leave by the interface.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn hide(&mut self, mac: Mac) -> Result<(), NftError> {
+        let mut batch = Batch::new(Family::Netdev, self.name.clone());
+        // Last of its chain: no decky has the address, so no rule before it decides.
+        batch.rule(EGRESS, rule![is(ETHER_SOURCE, mac.0), [Expr::Verdict(Verdict::Drop)]]);
+        self.socket.commit(&batch)
     }
 
     /// Makes the entries these and no others.

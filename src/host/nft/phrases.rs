@@ -20,6 +20,7 @@ const IP_CHECKSUM: Option<u32> = Some(10);
 const TCP_CHECKSUM: Option<u32> = Some(16);
 
 pub(super) const ETHER_DESTINATION: Field = field(Base::Link, 0, 6, None);
+pub(super) const ETHER_SOURCE: Field = field(Base::Link, 6, 6, None);
 pub(super) const ETHER_SOURCE_AND_TYPE: Field = field(Base::Link, 6, 8, None);
 pub(super) const ETHER_TYPE: Field = field(Base::Link, 12, 2, None);
 pub(super) const ARP_OPERATION: Field = field(Base::Network, 6, 2, None);

@@ -1,5 +1,7 @@
 //! Privileges and Landlock.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use landlock::{
     ABI, Access, AccessFs, AccessNet, LandlockStatus, PathBeneath, RestrictionStatus, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
@@ -13,10 +15,11 @@ use super::{Role, SandboxError, step};
 /// The newest Landlock ABI this was written for. The crate takes the part of it that the kernel knows.
 const NEWEST: ABI = ABI::V10;
 
-/// Drops every capability and, as root, becomes `uid` with no groups.
-///
-/// In a user namespace that maps no such uid it stays uid 0 of that namespace, with no capability.
-pub(super) fn drop_privileges(uid: u32) -> Result<(), SandboxError> {
+/// The bounding set was dropped; a fork inherits that, and this.
+static BOUNDED: AtomicBool = AtomicBool::new(false);
+
+/// What a program that is executed could get.
+pub(super) fn drop_bounding_set() -> Result<(), SandboxError> {
     if rustix::process::geteuid().is_root() {
         for bit in 0..64 {
             let one = CapabilitySet::from_bits_retain(1 << bit);
@@ -25,6 +28,19 @@ pub(super) fn drop_privileges(uid: u32) -> Result<(), SandboxError> {
                 Err(Errno::INVAL | Errno::PERM) => break,
                 other => step("drop the capability bounding set", other)?,
             }
+        }
+    }
+    BOUNDED.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Drops every capability and, as root, becomes `uid` with no groups.
+///
+/// In a user namespace that maps no such uid it stays uid 0 of that namespace, with no capability.
+pub(super) fn drop_privileges(uid: u32) -> Result<(), SandboxError> {
+    if rustix::process::geteuid().is_root() {
+        if !BOUNDED.load(Ordering::Relaxed) {
+            drop_bounding_set()?;
         }
         unless_unmapped("drop the groups", rustix::thread::set_thread_groups(&[]))?;
         let (group, user) = (Gid::from_raw(uid), Uid::from_raw(uid));

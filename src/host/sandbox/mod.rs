@@ -2,9 +2,10 @@
 //!
 //! Layers, each enough to stop most of what the next one stops: no capabilities and an own uid (when
 //! started as root), no new privileges, no core dumps, a bounded number of descriptors, Landlock (no
-//! files, no TCP, no signals to outside), and two stacked seccomp filters. Works without root.
+//! files, no TCP, no signals to outside), and a seccomp filter. Works without root.
 
 mod drill;
+mod filter;
 mod jail;
 mod seccomp;
 
@@ -100,6 +101,17 @@ fn step<T>(step: &'static str, result: Result<T, impl Into<io::Error>>) -> Resul
 /// The kernel refused.
 pub fn die_with_parent() -> Result<(), SandboxError> {
     step("set the death signal", rustix::process::set_parent_process_death_signal(Some(Signal::KILL)))
+}
+
+/// Does once, in the process that workers are forked from, what would be the same in each: drops the
+/// capability bounding set, and works the filter out.
+///
+/// # Errors
+/// The kernel refused.
+pub fn prepare() -> Result<(), SandboxError> {
+    jail::drop_bounding_set()?;
+    seccomp::prepare();
+    Ok(())
 }
 
 /// Enters the sandbox, for good. Call it from the only thread of the process.

@@ -1,6 +1,4 @@
-//! The two seccomp filters.
-//!
-//! One filter has one default action, so two are stacked; the kernel takes the sterner answer.
+//! What system calls a process may make once it is shut in.
 //!
 //! 1. The *allow list*: everything else fails with `EPERM`. A C library that tries something odd on
 //!    an innocent path (a locale file, a processor count, a thread) gets an error it copes with, and
@@ -11,32 +9,46 @@
 //! A call of another architecture kills too.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    BackendError, BpfProgram, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompRule,
 };
 
+use super::filter::merge;
 use super::{Role, SandboxError};
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+pub(super) type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Installs both filters and says how many there are.
-pub(super) fn apply(role: &Role<'_>) -> Result<u32, SandboxError> {
-    let programs = compile(role).map_err(|e| SandboxError::Seccomp(e.to_string()))?;
-    let mut count = 0;
-    for program in &programs {
-        seccompiler::apply_filter(program).map_err(|e| SandboxError::Seccomp(e.to_string()))?;
-        count += 1;
+/// Stands for the process's own number; no process has it.
+const SELF: i32 = 0x7fff_fff1;
+/// The program of a worker without datagram sockets, for those that are forked from here.
+static PLAIN_WORKER: OnceLock<BpfProgram> = OnceLock::new();
+
+/// Works out what all workers have in common. Never fails: what was not worked out here is in [`apply`].
+pub(super) fn prepare() {
+    if let Ok(program) = compile(&Role::Worker { datagrams: &[] }) {
+        // Another call did the same.
+        let _ = PLAIN_WORKER.set(program);
     }
-    Ok(count)
 }
 
-/// The trap list comes first: once the allow list is in, no further filter can be installed.
-fn compile(role: &Role<'_>) -> Result<[BpfProgram; 2], seccompiler::BackendError> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let traps = TRAPS.iter().map(|call| (*call, vec![])).collect();
-    let traps = SeccompFilter::new(traps, SeccompAction::Allow, SeccompAction::KillProcess, arch)?;
+/// Installs the filter and says how many there are.
+pub(super) fn apply(role: &Role<'_>) -> Result<u32, SandboxError> {
+    let failed = |error: &dyn std::fmt::Display| SandboxError::Seccomp(error.to_string());
+    let mut program = match (role, PLAIN_WORKER.get()) {
+        (Role::Worker { datagrams: [] }, Some(program)) => program.clone(),
+        _ => compile(role).map_err(|e| failed(&e))?,
+    };
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    for step in program.iter_mut().filter(|step| step.k == SELF as u32) {
+        step.k = own as u32;
+    }
+    seccompiler::apply_filter(&program).map_err(|e| failed(&e))?;
+    Ok(1)
+}
+
+fn compile(role: &Role<'_>) -> Result<BpfProgram, BackendError> {
     let mut rules = common()?;
     match role {
         Role::Writer { .. } => rules.extend(writing()?),
@@ -50,9 +62,7 @@ fn compile(role: &Role<'_>) -> Result<[BpfProgram; 2], seccompiler::BackendError
             }
         }
     }
-    let refuse = SeccompAction::Errno(libc::EPERM as u32);
-    let allow = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch)?;
-    Ok([traps.try_into()?, allow.try_into()?])
+    merge(&rules, TRAPS)
 }
 
 /// What tokio, russh and the allocator need once everything is set up.
@@ -101,7 +111,7 @@ const PLAIN: &[i64] = &[
     libc::SYS_time,
 ];
 
-fn common() -> Result<Rules, seccompiler::BackendError> {
+fn common() -> Result<Rules, BackendError> {
     let mut rules: Rules = PLAIN.iter().map(|call| (*call, vec![])).collect();
     let no_exec = || any([all([without(2, libc::PROT_EXEC)?])?]);
     rules.insert(libc::SYS_mmap, no_exec()?);
@@ -124,14 +134,13 @@ fn common() -> Result<Rules, seccompiler::BackendError> {
     }
     rules.insert(libc::SYS_setsockopt, options);
     // For `abort`; nobody else can be signalled.
-    let own = rustix::process::getpid().as_raw_nonzero().get();
-    rules.insert(libc::SYS_tgkill, one_of(0, &[own])?);
+    rules.insert(libc::SYS_tgkill, one_of(0, &[SELF])?);
     Ok(rules)
 }
 
 /// What the event writer needs beside that: files (Landlock says which), descriptors from the
 /// supervisor, and plain TCP and UDP sockets for log messages.
-fn writing() -> Result<Rules, seccompiler::BackendError> {
+fn writing() -> Result<Rules, BackendError> {
     let mut rules: Rules = [
         libc::SYS_recvmsg,
         libc::SYS_openat,
@@ -170,7 +179,7 @@ fn writing() -> Result<Rules, seccompiler::BackendError> {
 
 /// A packet socket takes frames as well as it gives them: whatever writes is bound to the descriptors that
 /// are there to be written to.
-fn observing(rules: &mut Rules, events: i32) -> Result<(), seccompiler::BackendError> {
+fn observing(rules: &mut Rules, events: i32) -> Result<(), BackendError> {
     for call in [libc::SYS_writev, libc::SYS_accept4, libc::SYS_epoll_ctl] {
         rules.remove(&call);
     }
@@ -180,23 +189,23 @@ fn observing(rules: &mut Rules, events: i32) -> Result<(), seccompiler::BackendE
     Ok(())
 }
 
-fn equal(arg: u8, value: i32, len: Len) -> Result<SeccompCondition, seccompiler::BackendError> {
+fn equal(arg: u8, value: i32, len: Len) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(arg, len, Op::Eq, u64::from(value as u32))
 }
 
-fn without(arg: u8, bit: i32) -> Result<SeccompCondition, seccompiler::BackendError> {
+fn without(arg: u8, bit: i32) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(arg, Len::Dword, Op::MaskedEq(u64::from(bit as u32)), 0)
 }
 
-fn all<const N: usize>(conditions: [SeccompCondition; N]) -> Result<SeccompRule, seccompiler::BackendError> {
+fn all<const N: usize>(conditions: [SeccompCondition; N]) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(conditions.into())
 }
 
-fn any<const N: usize>(rules: [SeccompRule; N]) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+fn any<const N: usize>(rules: [SeccompRule; N]) -> Result<Vec<SeccompRule>, BackendError> {
     Ok(rules.into())
 }
 
-fn one_of(arg: u8, values: &[i32]) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+fn one_of(arg: u8, values: &[i32]) -> Result<Vec<SeccompRule>, BackendError> {
     values.iter().map(|value| all([equal(arg, *value, Len::Dword)?])).collect()
 }
 

@@ -233,6 +233,36 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// How many times longer than on an idle machine work takes just now: the time by the clock for a little of the
+/// processor's.
+fn slowdown() -> f64 {
+    let used = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("schedstat");
+        Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    };
+    let (began, since) = (used(), Instant::now());
+    while used() - began < Duration::from_millis(20) {
+        std::hint::spin_loop();
+    }
+    (since.elapsed().as_secs_f64() / 0.02).max(1.0)
+}
+
+/// Waits until `left` says that nothing is left; how long that took. It may take `limit` on an idle machine, and
+/// on a busy one as much longer as everything else takes there.
+pub fn within(limit: Duration, context: &str, mut left: impl FnMut() -> Option<String>) -> Duration {
+    let since = Instant::now();
+    let mut allowed = limit;
+    while let Some(what) = left() {
+        let took = since.elapsed();
+        if took > allowed {
+            allowed = limit.mul_f64(slowdown());
+            assert!(took < allowed, "{context}: after {took:.2?}, of {allowed:.2?} allowed: {what}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    since.elapsed()
+}
+
 /// A client program that the tests need: fails the test, loudly, where it is missing.
 pub fn tool(name: &str) -> Command {
     let found = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
