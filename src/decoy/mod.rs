@@ -8,6 +8,7 @@ pub mod ber;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
+pub mod mail;
 pub mod mysql;
 pub mod redis;
 pub mod session;
@@ -64,7 +65,10 @@ pub fn registry(slug: &str) -> Option<Build> {
         "ftp" => ftp::build,
         "http" => http::build,
         "mysql" => mysql::build,
+        "pop3" => mail::pop3::build,
         "redis" => redis::build,
+        "smtp" => mail::smtp::build,
+        "smtp_relay" => mail::smtp::build_relay,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         _ => return None,
