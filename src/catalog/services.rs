@@ -89,7 +89,7 @@ static SERVICES: [Service; 29] = [
     Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
     Service::new("http", "HTTP", &[tcp(80), twin(tcp(443))], HTTP).emulated(),
     Service::new("https", "HTTPS", &[tcp(443)], HTTPS),
-    Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX),
+    Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX).emulated(),
     Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
     Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], &[]),
     Service::new(
@@ -155,7 +155,7 @@ mod tests {
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
         assert_eq!(
             emulated,
-            ["ftp", "http", "mysql", "pop3", "redis", "smtp", "smtp_relay", "ssh", "telnet"]
+            ["ftp", "http", "imap", "mysql", "pop3", "redis", "smtp", "smtp_relay", "ssh", "telnet"]
         );
         for service in services() {
             for setting in service.settings {

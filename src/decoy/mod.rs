@@ -64,6 +64,7 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "ftp" => ftp::build,
         "http" => http::build,
+        "imap" => mail::imap::build,
         "mysql" => mysql::build,
         "pop3" => mail::pop3::build,
         "redis" => redis::build,
