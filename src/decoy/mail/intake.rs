@@ -63,6 +63,9 @@ pub(super) struct Intake {
     signed: bool,
     script: bool,
     blob: bool,
+    /// Lines that end without a carriage return.
+    bare: u64,
+    last: u8,
 }
 
 impl Intake {
@@ -85,6 +88,8 @@ impl Intake {
             signed: false,
             script: false,
             blob: false,
+            bare: 0,
+            last: b'\n',
         }
     }
 
@@ -93,12 +98,22 @@ impl Intake {
         self.size
     }
 
+    /// Bytes as a server counts them that ends every line with CRLF.
+    pub(super) fn normal_size(&self) -> u64 {
+        let end = if self.last == b'\n' { 0 } else { 2 };
+        self.size.saturating_add(self.bare).saturating_add(end)
+    }
+
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
         self.size = self.size.saturating_add(bytes.len() as u64);
         let room = FIRST.saturating_sub(self.first.len()).min(bytes.len());
         self.first.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        for byte in bytes {
+            self.bare = self.bare.saturating_add(u64::from(*byte == b'\n' && self.last != b'\r'));
+            self.last = *byte;
+        }
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
             let room = LINE.saturating_sub(self.line.len()).min(piece.len());
             self.line.extend_from_slice(piece.get(..room).unwrap_or_default());

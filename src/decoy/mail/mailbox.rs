@@ -13,6 +13,10 @@ pub(super) mod flag {
     pub(in super::super) const DELETED: u8 = 4;
     pub(in super::super) const SEEN: u8 = 8;
     pub(in super::super) const DRAFT: u8 = 16;
+    /// New since the folder was last opened.
+    pub(in super::super) const RECENT: u8 = 32;
+    /// Came while the folder was closed: recent once it is opened.
+    pub(in super::super) const ARRIVED: u8 = 64;
 }
 
 /// One message.
@@ -38,6 +42,8 @@ pub(super) struct Folder {
     pub(super) next: u32,
     pub(super) messages: Vec<Message>,
     pub(super) subscribed: bool,
+    /// Every further flag that was ever set in it.
+    pub(super) keywords: Vec<String>,
 }
 
 impl Folder {
@@ -91,7 +97,8 @@ impl Mailbox {
                 validity: validity.saturating_add(n),
                 next: 1,
                 messages: Vec::new(),
-                subscribed: true,
+                subscribed: name != &"INBOX",
+                keywords: Vec::new(),
             })
             .collect();
         let mut letters = bait::letters(&self.persona, now);

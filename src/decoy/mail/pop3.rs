@@ -16,11 +16,11 @@ use crate::model::{Persona, Settings};
 
 /// Port with TLS from the start.
 const POP3S: u16 = 995;
-/// Longest line before it hangs up, as measured within the power of two.
-const LINE_MAX: usize = 8192;
-/// Bad commands that are taken before and after the login.
+/// Longest line before it hangs up.
+const LINE_MAX: usize = 4096;
+/// Bad commands in a row that end it before and after the login.
 const BAD_LOGIN: u32 = 3;
-const BAD: u32 = 20;
+const BAD: u32 = 21;
 const COMMANDS_MAX: u32 = 5000;
 /// How long a wrong password takes, in milliseconds.
 const PENALTY: u64 = 2000;
@@ -87,7 +87,7 @@ impl Talk {
             }
         };
         if line.len() >= LINE_MAX && !line.ends_with(b"\n") {
-            self.session.record.error("long_line", "a command line was longer than 8192 bytes");
+            self.session.record.error("long_line", "a command line was longer than 4096 bytes");
             self.send("-ERR Input buffer full, aborting\r\n").await?;
             return Ok(None);
         }
@@ -147,6 +147,7 @@ impl Pop3 {
                 talk.note(&verb, &line);
             }
             let mut answer = String::new();
+            let before = bad;
             match verb.as_str() {
                 "CAPA" => {
                     let stls = if talk.tls { "" } else { "STLS\r\n" };
@@ -204,6 +205,7 @@ impl Pop3 {
                     }
                 }
             }
+            bad = if bad == before { 0 } else { bad };
             talk.send(&answer).await?;
             if bad >= BAD_LOGIN {
                 return Ok(Login::Out);
@@ -262,8 +264,8 @@ impl Pop3 {
             }
             let Some(message) = sasl::decode(&line) else {
                 sasl::record_garbage(&talk.session.record, name, &line);
-                super::penalty(PENALTY).await;
-                talk.send("-ERR [AUTH] Invalid base64 data in initial response\r\n").await?;
+                let which = if initial.is_some() && n == 0 { "initial" } else { "continued" };
+                talk.send(&format!("-ERR [AUTH] Invalid base64 data in {which} response\r\n")).await?;
                 return Ok(None);
             };
             parts.push(message);
@@ -300,7 +302,10 @@ impl Pop3 {
                 return talk.send(text).await;
             }
             let answer = match open.command(&verb, argument) {
-                Some(answer) => answer,
+                Some(answer) => {
+                    bad = 0;
+                    answer
+                }
                 None => {
                     bad += 1;
                     let word = shown(verb.as_bytes());

@@ -25,7 +25,11 @@ enum Item {
 
 /// What a FETCH asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Items(Vec<Item>);
+pub(super) struct Items {
+    items: Vec<Item>,
+    /// Whether flags are told only when reading changes them.
+    implied: bool,
+}
 
 impl Items {
     /// The items of an argument; the error is Dovecot's.
@@ -65,31 +69,31 @@ impl Items {
                 _ => items.push(Item::Section(section(&word)?)),
             }
         }
-        if items.is_empty() || (uid && items.len() == 1 && words.is_empty()) {
-            return Err("Invalid arguments".to_owned());
+        if words.is_empty() {
+            return Err("FETCH list is empty".to_owned());
         }
-        if items.iter().any(Item::sees) && !items.contains(&Item::Flags) {
-            // What may change is told along.
-            let at = items.iter().position(Item::sees).unwrap_or(0);
+        // Texts come last.
+        items.sort_by_key(|item| matches!(item, Item::Section(_)));
+        let implied = items.iter().any(Item::sees) && !items.contains(&Item::Flags);
+        if implied {
+            let at = items.iter().position(|item| matches!(item, Item::Section(_))).unwrap_or(0);
             items.insert(at, Item::Flags);
         }
-        Ok(Self(items))
+        Ok(Self { items, implied })
     }
 
     /// Whether messages are marked as seen by it.
     pub(super) fn sees(&self) -> bool {
-        self.0.iter().any(Item::sees)
+        self.items.iter().any(Item::sees)
     }
 
     /// The answer for one message; `flagged` says whether its flags were changed by it.
     pub(super) fn write(&self, out: &mut Vec<u8>, number: usize, message: &Message, flagged: bool) {
-        let asked = self.0.iter().filter(|i| **i == Item::Flags).count();
-        let implied = asked == 1 && self.sees() && self.implied();
         let part = Part::of(&message.bytes);
         out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
         let mut first = true;
-        for item in &self.0 {
-            if *item == Item::Flags && implied && !flagged {
+        for item in &self.items {
+            if *item == Item::Flags && self.implied && !flagged {
                 continue;
             }
             if !first {
@@ -99,12 +103,6 @@ impl Items {
             item.write(out, message, &part);
         }
         out.extend_from_slice(b")\r\n");
-    }
-
-    /// Whether FLAGS stands right before the first body because that was put there.
-    fn implied(&self) -> bool {
-        let at = self.0.iter().position(|i| *i == Item::Flags);
-        at.and_then(|at| self.0.get(at.saturating_add(1))).is_some_and(Item::sees)
     }
 }
 
@@ -183,12 +181,13 @@ pub(super) fn date(time: i64) -> String {
 }
 
 /// System flags in Dovecot's order, with their bits.
-pub(super) const FLAGS: [(&str, u8); 5] = [
+pub(super) const FLAGS: [(&str, u8); 6] = [
     ("\\Answered", flag::ANSWERED),
     ("\\Flagged", flag::FLAGGED),
     ("\\Deleted", flag::DELETED),
     ("\\Seen", flag::SEEN),
     ("\\Draft", flag::DRAFT),
+    ("\\Recent", flag::RECENT),
 ];
 
 /// The flags of a message.
@@ -225,6 +224,11 @@ mod tests {
             "* 1 FETCH (UID 7 FLAGS () BODY[1.2.3] {0}\r\n)\r\n"
         );
         assert_eq!(fetch("body[text]", false).unwrap(), "* 1 FETCH (BODY[TEXT] {10}\r\nhi there\r\n)\r\n");
+        assert_eq!(
+            fetch("(flags body.peek[text]<0.2> uid)", false).unwrap(),
+            "* 1 FETCH (FLAGS () UID 7 BODY[TEXT]<0> {2}\r\nhi)\r\n"
+        );
+        assert_eq!(fetch("()", false).unwrap_err(), "FETCH list is empty");
         assert_eq!(fetch("preview", false).unwrap(), "* 1 FETCH (PREVIEW \"hi there\")\r\n");
         assert_eq!(fetch("foo", false).unwrap_err(), "Unknown parameter: FOO");
         assert_eq!(fetch("body[", false).unwrap_err(), "Invalid BODY[..] parameter: Missing ']'");

@@ -72,12 +72,14 @@ impl User<'_> {
         let name = self.named(verb, arguments)?;
         let at = self.find(name).ok_or_else(|| missing(&shown(name)))?;
         let writable = verb == "SELECT";
-        let Some(folder) = self.folders.get(at) else { return Err(missing(&shown(name))) };
-        let mut keywords: Vec<&str> =
-            folder.messages.iter().flat_map(|m| &m.keywords).map(String::as_str).collect();
-        keywords.sort_unstable();
-        keywords.dedup();
-        let keywords: String = keywords.iter().map(|k| format!(" {k}")).collect();
+        let Some(folder) = self.folders.get_mut(at) else { return Err(missing(&shown(name))) };
+        for message in &mut folder.messages {
+            let arrived = message.flags & flag::ARRIVED != 0;
+            message.flags &= !(flag::ARRIVED | flag::RECENT);
+            message.flags |= if arrived { flag::RECENT } else { 0 };
+        }
+        let recent = folder.messages.iter().filter(|m| m.flags & flag::RECENT != 0).count();
+        let keywords: String = folder.keywords.iter().map(|k| format!(" {k}")).collect();
         let all = format!("\\Answered \\Flagged \\Deleted \\Seen \\Draft{keywords}");
         let permanent = if writable {
             format!("* OK [PERMANENTFLAGS ({all} \\*)] Flags permitted.")
@@ -89,7 +91,7 @@ impl User<'_> {
             format!("* FLAGS ({all})"),
             permanent,
             format!("* {} EXISTS", folder.messages.len()),
-            "* 0 RECENT".to_owned(),
+            format!("* {recent} RECENT"),
         ];
         lines.extend(unseen.map(|n| format!("* OK [UNSEEN {}] First unseen.", n + 1)));
         lines.push(format!("* OK [UIDVALIDITY {}] UIDs valid", folder.validity));
@@ -105,11 +107,15 @@ impl User<'_> {
 
     fn figures(folder: &Folder, items: &[Token]) -> Result<String, Done> {
         let words: Vec<String> = items.iter().take(16).map(Token::word).collect();
+        if words.is_empty() {
+            return Err(bad("STATUS", "Empty status list"));
+        }
+        let recent = folder.messages.iter().filter(|m| m.flags & (flag::RECENT | flag::ARRIVED) != 0).count();
         let unseen = folder.messages.iter().filter(|m| m.flags & flag::SEEN == 0).count();
         let size: usize = folder.messages.iter().map(|m| m.bytes.len()).sum();
         let known = [
             ("MESSAGES", folder.messages.len().to_string()),
-            ("RECENT", "0".to_owned()),
+            ("RECENT", recent.to_string()),
             ("UIDNEXT", folder.next.to_string()),
             ("UIDVALIDITY", folder.validity.to_string()),
             ("UNSEEN", unseen.to_string()),
@@ -168,6 +174,7 @@ impl User<'_> {
             self.say(&format!("* {verb} (\\Noselect) \".\" \"\""));
             return Ok(Done::Ok(format!("{done} completed")));
         }
+        let plain = only.is_empty() && options.is_empty();
         let special_only = only.iter().any(|o| o == "SPECIAL-USE");
         let mut lines = Vec::new();
         // Dovecot reads the directory first and adds INBOX last.
@@ -186,13 +193,13 @@ impl User<'_> {
             let mut attributes = Vec::new();
             let parent = format!("{}.", folder.name);
             let children = self.folders.iter().any(|f| f.name.starts_with(&parent));
-            if !special_only && verb != "LSUB" && (options.is_empty() || wants("CHILDREN")) {
+            if verb != "LSUB" && (plain || wants("CHILDREN")) {
                 attributes.push(if children { "\\HasChildren" } else { "\\HasNoChildren" });
             }
             if folder.subscribed && (wants("SUBSCRIBED") || only.iter().any(|o| o == "SUBSCRIBED")) {
                 attributes.push("\\Subscribed");
             }
-            if verb != "LSUB" {
+            if verb != "LSUB" && (plain || special_only || wants("SPECIAL-USE")) {
                 attributes.extend(folder.special);
             }
             lines.push(format!("* {verb} ({}) \".\" {}", attributes.join(" "), astring(&folder.name)));
@@ -213,6 +220,9 @@ impl User<'_> {
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
             return Err(cannot("Name is empty"));
+        }
+        if text.starts_with('.') {
+            return Err(cannot("Begins with hierarchy separator"));
         }
         if text.contains('/') {
             return Err(cannot("Name must not have '/' characters"));
@@ -236,7 +246,15 @@ impl User<'_> {
         }
         let validity = self.folders.iter().map(|f| f.validity).max().unwrap_or(1).saturating_add(1);
         let messages = Vec::new();
-        self.folders.push(Folder { name, special: None, validity, next: 1, messages, subscribed: false });
+        self.folders.push(Folder {
+            name,
+            special: None,
+            validity,
+            next: 1,
+            messages,
+            subscribed: false,
+            keywords: Vec::new(),
+        });
         Ok(Done::OkStored("Create completed".to_owned()))
     }
 
@@ -265,7 +283,7 @@ impl User<'_> {
             return Err(Done::No("[ALREADYEXISTS] Target mailbox already exists".to_owned()));
         }
         if at == 0 {
-            return Err(Done::No("[CANNOT] Renaming INBOX isn't supported.".to_owned()));
+            return Err(Done::No("[CANNOT] Renaming INBOX isn't supported".to_owned()));
         }
         if let Some(folder) = self.folders.get_mut(at) {
             folder.name = name;

@@ -53,19 +53,18 @@ impl Imap {
                 Some((tag, rest)) => self.stranger(reader, tls, tag, rest).await?,
                 None => {
                     note(reader, "unknown", &command);
-                    Err("*".to_owned())
+                    Err(received("*"))
                 }
             };
             match answer {
-                Ok(None) => {}
+                Ok(None) => bad = 0,
                 Ok(Some(end)) => return Ok(end),
-                Err(tag) => {
+                Err(text) => {
                     bad += 1;
                     if bad >= BAD {
                         reader.send(b"* BYE Too many invalid IMAP commands.\r\n").await?;
                         return Ok(Login::Out);
                     }
-                    let text = format!("{tag} BAD Error in IMAP command received by server.\r\n");
                     reader.send(text.as_bytes()).await?;
                 }
             }
@@ -73,7 +72,7 @@ impl Imap {
         Ok(Login::Out)
     }
 
-    /// One command; the error is the tag of one that is bad.
+    /// One command; the error is the answer to one that is bad.
     async fn stranger(
         &self,
         reader: &mut Reader,
@@ -85,7 +84,13 @@ impl Imap {
         let end = rest.iter().position(|b| *b == b' ').unwrap_or(rest.len());
         let (verb, arguments) = rest.split_at(end);
         let verb = String::from_utf8_lossy(verb).to_ascii_uppercase();
-        let arguments = tokens(arguments);
+        let arguments = match tokens(arguments) {
+            Ok(arguments) => arguments,
+            Err(why) => {
+                note(reader, "unknown", rest);
+                return Ok(Err(format!("{tag} BAD {why}\r\n")));
+            }
+        };
         let action = verb.to_ascii_lowercase();
         let text = match verb.as_str() {
             "CAPABILITY" => {
@@ -98,6 +103,10 @@ impl Imap {
             "NOOP" => {
                 note(reader, &action, rest);
                 format!("{tag} OK NOOP completed.\r\n")
+            }
+            "ID" if arguments.first().is_some_and(|t| t.list().is_none() && t.word() != "NIL") => {
+                note(reader, &action, rest);
+                return Ok(Err(format!("{tag} BAD Invalid ID parameters\r\n")));
             }
             "ID" => {
                 note(reader, &action, rest);
@@ -117,26 +126,26 @@ impl Imap {
                 return Ok(Ok(Some(Login::Tls)));
             }
             "LOGIN" => {
-                let arguments = arguments.unwrap_or_default();
                 let [user, secret] = arguments.as_slice() else {
                     note(reader, &action, rest);
-                    return Ok(Err(tag));
+                    return Ok(Err(received(&tag)));
                 };
-                let Some((user, secret)) = user.string().zip(secret.string()) else { return Ok(Err(tag)) };
+                let Some((user, secret)) = user.string().zip(secret.string()) else {
+                    return Ok(Err(received(&tag)));
+                };
                 let ok = self.open(tls) && self.accounts.admits(user, secret);
                 reader.session.record.login("login", user, Some((secret, SecretKind::Plaintext)), ok);
                 return self.decide(reader, tls, &tag, ok).await.map(Ok);
             }
             "AUTHENTICATE" => {
-                let words = arguments.unwrap_or_default();
-                return self.authenticate(reader, tls, tag, &words).await;
+                return self.authenticate(reader, tls, tag, &arguments).await;
             }
             _ => {
                 let known = !action.is_empty()
                     && action.bytes().all(|b| b.is_ascii_alphabetic())
                     && action.len() < 16;
                 note(reader, if known { &action } else { "unknown" }, rest);
-                return Ok(Err(tag));
+                return Ok(Err(received(&tag)));
             }
         };
         reader.send(text.as_bytes()).await?;
@@ -171,7 +180,7 @@ impl Imap {
         tag: String,
         words: &[Token],
     ) -> io::Result<Result<Option<Login>, String>> {
-        let Some(name) = words.first().and_then(Token::string) else { return Ok(Err(tag)) };
+        let Some(name) = words.first().and_then(Token::string) else { return Ok(Err(received(&tag))) };
         let initial = words.get(1).and_then(Token::string);
         let mechanism = Mechanism::named(name).filter(|m| *m != Mechanism::CramMd5);
         let Some(mechanism) = mechanism else {
@@ -220,6 +229,10 @@ impl Imap {
         }
         self.decide(reader, tls, &tag, ok).await.map(Ok)
     }
+}
+
+fn received(tag: &str) -> String {
+    format!("{tag} BAD Error in IMAP command received by server.\r\n")
 }
 
 /// Records a command.

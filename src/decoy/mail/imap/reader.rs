@@ -5,7 +5,8 @@ use std::io;
 use super::parse::literal;
 use crate::decoy::Session;
 
-/// Longest line, and bytes of one command with its literals.
+/// Longest line before and after a login, and bytes of one command with its literals.
+const STRANGER_MAX: usize = 4096;
 const LINE_MAX: usize = 8192;
 const COMMAND_MAX: usize = 64 * 1024;
 
@@ -24,11 +25,18 @@ pub(super) enum Input {
 pub(super) struct Reader {
     pub(super) session: Session,
     pending: Vec<u8>,
+    /// Bytes of one line.
+    pub(super) line_max: usize,
 }
 
 impl Reader {
     pub(super) fn new(session: Session) -> Self {
-        Self { session, pending: Vec::new() }
+        Self { session, pending: Vec::new(), line_max: STRANGER_MAX }
+    }
+
+    /// Takes longer lines from now on.
+    pub(super) fn widen(&mut self) {
+        self.line_max = LINE_MAX;
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -37,11 +45,11 @@ impl Reader {
 
     /// A line without its end; none at the end, or when it is too long.
     pub(super) async fn line(&mut self) -> io::Result<Input> {
-        let Some(mut line) = self.session.line(&mut self.pending, LINE_MAX).await? else {
+        let Some(mut line) = self.session.line(&mut self.pending, self.line_max).await? else {
             return Ok(Input::End);
         };
-        if line.len() >= LINE_MAX && !line.ends_with(b"\n") {
-            self.session.record.error("long_line", "a command line was longer than 8192 bytes");
+        if line.len() >= self.line_max && !line.ends_with(b"\n") {
+            self.session.record.error("long_line", "a command line was too long");
             return Ok(Input::Full);
         }
         if line.ends_with(b"\n") {
@@ -66,7 +74,7 @@ impl Reader {
                 return Ok(Input::Full);
             }
             let Some((length, waits)) = literal(&line) else { return Ok(Input::Command(all)) };
-            let fits = usize::try_from(length).ok().filter(|n| *n <= room.max(LINE_MAX));
+            let fits = usize::try_from(length).ok().filter(|n| *n <= room.max(self.line_max));
             let fits = fits.filter(|n| n.saturating_add(all.len()) <= COMMAND_MAX.saturating_add(room));
             let Some(length) = fits else {
                 if !waits {

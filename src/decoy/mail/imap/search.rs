@@ -14,7 +14,6 @@ const DAY: i64 = 86_400;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Key {
     All,
-    Nothing,
     Flag(u8, bool),
     Keyword(String, bool),
     Header(String, Vec<u8>),
@@ -111,8 +110,10 @@ impl<'a> Parser<'a> {
         }
         let flagged = |bit, set| Ok(Key::Flag(bit, set));
         match word.as_str() {
-            "ALL" | "OLD" => Ok(Key::All),
-            "NEW" | "RECENT" => Ok(Key::Nothing),
+            "ALL" => Ok(Key::All),
+            "RECENT" => flagged(flag::RECENT, true),
+            "OLD" => flagged(flag::RECENT, false),
+            "NEW" => Ok(Key::And(vec![Key::Flag(flag::RECENT, true), Key::Flag(flag::SEEN, false)])),
             "ANSWERED" => flagged(flag::ANSWERED, true),
             "DELETED" => flagged(flag::DELETED, true),
             "DRAFT" => flagged(flag::DRAFT, true),
@@ -183,7 +184,6 @@ impl Key {
         let number = u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
         match self {
             Self::All => true,
-            Self::Nothing => false,
             Self::Flag(bit, set) => (message.flags & bit != 0) == *set,
             Self::Keyword(name, set) => message.keywords.iter().any(|k| k.eq_ignore_ascii_case(name)) == *set,
             Self::Header(name, needle) => field(&message.bytes, name).is_some_and(|v| contains(&v, needle)),
@@ -207,6 +207,21 @@ impl Key {
         }
     }
 }
+
+/// What SORT knows to go by.
+pub(super) const CRITERIA: [&str; 11] = [
+    "REVERSE",
+    "ARRIVAL",
+    "DATE",
+    "SIZE",
+    "SUBJECT",
+    "FROM",
+    "TO",
+    "CC",
+    "DISPLAYFROM",
+    "DISPLAYTO",
+    "RELEVANCY",
+];
 
 /// Puts indices into the order that SORT's criteria ask for.
 pub(super) fn sort(found: &mut [usize], folder: &Folder, criteria: &[Token]) {
@@ -252,6 +267,7 @@ mod tests {
             next: 5,
             messages: Vec::new(),
             subscribed: true,
+            keywords: Vec::new(),
         };
         for (n, subject) in ["beta", "alpha", "gamma"].iter().enumerate() {
             let text = format!("From: J <jd@x>\r\nSubject: {subject}\r\n\r\nbody {n}\r\n");

@@ -5,13 +5,15 @@ use sha2::{Digest as _, Sha256};
 use super::fetch::{FLAGS, flags};
 use super::parse::Token;
 use super::set::compact;
-use super::user::{Done, Outcome, User, bad};
+use super::user::{Done, Outcome, Selected, User, bad};
 use crate::decoy::mail::mailbox::{Message, crlf, flag};
 use crate::event::Kind;
 
 /// Further flags of one message, and bytes of one.
 const KEYWORDS: usize = 16;
 const KEYWORD: usize = 64;
+/// Further flags of one folder.
+const KEYWORDS_OF_FOLDER: usize = 64;
 /// Messages of one session, in all folders.
 const MESSAGES: usize = 4000;
 /// First bytes kept of an appended message.
@@ -59,6 +61,7 @@ impl User<'_> {
             return Err(bad(verb, "Invalid arguments"));
         }
         let (bits, keywords) = parse(verb, rest.get(1..).unwrap_or_default())?;
+        self.learn(selected, &keywords);
         if !selected.writable {
             return Ok(Done::Ok("Store ignored with read-only mailbox".to_owned()));
         }
@@ -78,10 +81,35 @@ impl User<'_> {
         Ok(Done::Ok("Store completed".to_owned()))
     }
 
+    /// Says which flags there are when some of them are new to the folder.
+    fn learn(&mut self, selected: Selected, keywords: &[String]) {
+        let Some(folder) = self.folders.get_mut(selected.folder) else { return };
+        let before = folder.keywords.len();
+        for keyword in keywords {
+            let known = folder.keywords.iter().any(|k| k.eq_ignore_ascii_case(keyword));
+            if !known && folder.keywords.len() < KEYWORDS_OF_FOLDER {
+                folder.keywords.push(keyword.clone());
+            }
+        }
+        if folder.keywords.len() == before {
+            return;
+        }
+        let all = format!("\\Answered \\Flagged \\Deleted \\Seen \\Draft {}", folder.keywords.join(" "));
+        self.say(&format!("* FLAGS ({all})"));
+        self.say(&if selected.writable {
+            format!("* OK [PERMANENTFLAGS ({all} \\*)] Flags permitted.")
+        } else {
+            "* OK [PERMANENTFLAGS ()] Read-only mailbox.".to_owned()
+        });
+    }
+
     pub(super) fn copy(&mut self, verb: &str, arguments: &[Token], uid: bool, moved: bool) -> Outcome {
         let selected = self.selected()?;
+        if arguments.len() < 2 {
+            return Err(bad(verb, "Missing arguments"));
+        }
         let found = self.messages(verb, arguments.first(), uid)?;
-        let name = arguments.get(1).and_then(Token::string).ok_or_else(|| bad(verb, "Invalid arguments"))?;
+        let name = arguments.get(1).and_then(Token::string).ok_or_else(|| bad(verb, "Missing arguments"))?;
         let shown: String =
             String::from_utf8_lossy(name).chars().filter(|c| !c.is_control()).take(200).collect();
         let Some(target) = self.find(name) else {
@@ -94,9 +122,12 @@ impl User<'_> {
         let source = self.folder(selected)?;
         let copies: Vec<Message> = found.iter().filter_map(|n| source.messages.get(*n).cloned()).collect();
         let old: Vec<u32> = copies.iter().map(|m| m.uid).collect();
+        let here = selected.folder == target;
         let Some(folder) = self.folders.get_mut(target) else { return Err(bad(verb, "Invalid arguments")) };
-        let new: Vec<u32> =
-            copies.into_iter().map(|m| folder.add(m.bytes, m.time, m.flags, m.keywords)).collect();
+        let new: Vec<u32> = copies
+            .into_iter()
+            .map(|m| folder.add(m.bytes, m.time, new_flags(m.flags, here), m.keywords))
+            .collect();
         let code = format!("[COPYUID {} {} {}]", folder.validity, compact(&old), compact(&new));
         let done = if moved { "Move completed" } else { "Copy completed" };
         if old.is_empty() {
@@ -115,9 +146,11 @@ impl User<'_> {
 
     /// Says how many messages there are now.
     fn exists(&mut self, folder: usize) {
-        let count = self.folders.get(folder).map_or(0, |f| f.messages.len());
+        let messages = self.folders.get(folder).map(|f| f.messages.as_slice()).unwrap_or_default();
+        let recent = messages.iter().filter(|m| m.flags & flag::RECENT != 0).count();
+        let count = messages.len();
         self.say(&format!("* {count} EXISTS"));
-        self.say("* 0 RECENT");
+        self.say(&format!("* {recent} RECENT"));
     }
 
     /// Takes messages out of the open folder, and says so.
@@ -155,6 +188,9 @@ impl User<'_> {
 
     pub(super) fn expunge(&mut self, arguments: &[Token], uid: bool) -> Outcome {
         let selected = self.selected()?;
+        if uid && arguments.is_empty() {
+            return Err(bad("UID EXPUNGE", "Missing arguments"));
+        }
         let uids = if uid {
             let found = self.messages("UID EXPUNGE", arguments.first(), true)?;
             let folder = self.folder(selected)?;
@@ -165,7 +201,7 @@ impl User<'_> {
             self.deleted(selected.folder, |_| true)
         };
         if !selected.writable {
-            return Err(Done::No("[READ-ONLY] Mailbox is read-only".to_owned()));
+            return Ok(Done::Ok("Expunge completed".to_owned()));
         }
         self.remove(selected.folder, &uids);
         Ok(Done::Ok("Expunge completed".to_owned()))
@@ -193,7 +229,8 @@ impl User<'_> {
             }
         }
         if added.is_empty() {
-            return Err(bad("APPEND", "Missing arguments"));
+            let why = if arguments.len() > 1 { "Invalid arguments" } else { "Missing message size" };
+            return Err(bad("APPEND", why));
         }
         let shown: String =
             String::from_utf8_lossy(name).chars().filter(|c| !c.is_control()).take(200).collect();
@@ -215,17 +252,23 @@ impl User<'_> {
             return Err(Done::No("[OVERQUOTA] Quota exceeded (mailbox for user is full)".to_owned()));
         }
         let Some(folder) = self.folders.get_mut(at) else { return Err(bad("APPEND", "Invalid arguments")) };
+        let open = self.selected.is_some_and(|s| s.folder == at);
         let mut uids = Vec::new();
         for (bytes, time, bits, keywords) in added {
             self.appended = self.appended.saturating_add(bytes.len());
-            uids.push(folder.add(crlf(&bytes).into(), time, bits, keywords));
+            uids.push(folder.add(crlf(&bytes).into(), time, new_flags(bits, open), keywords));
         }
         let code = format!("[APPENDUID {} {}]", folder.validity, compact(&uids));
-        if self.selected.is_some_and(|s| s.folder == at) {
+        if open {
             self.exists(at);
         }
         Ok(Done::OkStored(format!("{code} Append completed")))
     }
+}
+
+/// Flags of a message that comes into a folder, which is `open` or not.
+fn new_flags(flags: u8, open: bool) -> u8 {
+    (flags & !(flag::RECENT | flag::ARRIVED)) | if open { flag::RECENT } else { flag::ARRIVED }
 }
 
 fn change(message: &mut Message, how: &str, bits: u8, keywords: &[String]) {
@@ -233,7 +276,7 @@ fn change(message: &mut Message, how: &str, bits: u8, keywords: &[String]) {
         "+FLAGS" => message.flags |= bits,
         "-FLAGS" => message.flags &= !bits,
         _ => {
-            message.flags = bits;
+            message.flags = bits | (message.flags & flag::RECENT);
             message.keywords.clear();
         }
     }

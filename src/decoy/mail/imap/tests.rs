@@ -148,7 +148,7 @@ async fn messages_are_read_changed_and_moved() {
         ("a search return (min count) 1:3", "* ESEARCH (TAG \"a\") MIN 1 COUNT 3\r\na OK Search completed"),
         (
             "a store 1 +flags (\\Deleted junk)",
-            "* 1 FETCH (FLAGS (\\Deleted \\Seen junk))\r\na OK Store completed",
+            "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft junk)\r\n* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft junk \\*)] Flags permitted.\r\n* 1 FETCH (FLAGS (\\Deleted \\Seen junk))\r\na OK Store completed",
         ),
         ("a store 1 foo x", "a BAD Error in IMAP command STORE: Invalid arguments"),
         ("a copy 1 nope", "a NO [TRYCREATE] Mailbox doesn't exist: nope"),

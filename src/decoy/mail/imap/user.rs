@@ -8,11 +8,11 @@ use super::fetch::Items;
 use super::login::{note, tag};
 use super::parse::{Token, tokens};
 use super::reader::{Input, Reader};
-use super::search::{Search, sort};
+use super::search::{CRITERIA, Search, sort};
 use super::set::{Set, compact};
 use crate::decoy::mail::mailbox::{Folder, flag};
 
-/// Bad commands until it hangs up.
+/// Bad commands in a row until it hangs up.
 const BAD: u32 = 20;
 const COMMANDS_MAX: u32 = 5000;
 /// Bytes of appended messages that one session keeps.
@@ -63,6 +63,7 @@ pub(super) fn missing(name: &str) -> Done {
 impl<'a> User<'a> {
     pub(super) fn new(imap: &'a Imap, reader: &'a mut Reader) -> Self {
         let folders = imap.mailbox.folders();
+        reader.widen();
         Self { imap, reader, folders, selected: None, appended: 0, condstore: false, out: Vec::new() }
     }
 
@@ -113,7 +114,7 @@ impl<'a> User<'a> {
             } else {
                 Done::No("[OVERQUOTA] Quota exceeded (mailbox for user is full)".to_owned())
             };
-            failures += u32::from(matches!(outcome, Done::Bad(_)));
+            failures = if matches!(outcome, Done::Bad(_)) { failures + 1 } else { 0 };
             let line = match &outcome {
                 Done::Ok(text) => format!("{tag} OK {text} (0.001 + 0.000 secs).\r\n"),
                 Done::OkStored(text) => format!("{tag} OK {text} (0.002 + 0.000 + 0.001 secs).\r\n"),
@@ -276,11 +277,9 @@ impl<'a> User<'a> {
         let selected = self.selected()?;
         let mut rest = arguments;
         let mut wanted = None;
-        if rest.first().is_some_and(|t| t.word() == "RETURN") {
-            let options = rest
-                .get(1)
-                .and_then(Token::list)
-                .ok_or_else(|| bad(verb, "SEARCH return options list missing."))?;
+        if rest.first().is_some_and(|t| t.word() == "RETURN")
+            && let Some(options) = rest.get(1).and_then(Token::list)
+        {
             wanted = Some(options.iter().map(Token::word).take(8).collect::<Vec<_>>());
             rest = rest.get(2..).unwrap_or_default();
         }
@@ -323,10 +322,23 @@ impl<'a> User<'a> {
     fn sorted(&mut self, verb: &str, arguments: &[Token], uid: bool, thread: bool) -> Outcome {
         let selected = self.selected()?;
         let criteria = match arguments.first() {
-            Some(token) if thread && token.atom().is_some() => &[][..],
-            Some(token) if !thread => token.list().ok_or_else(|| bad(verb, "Missing sort criteria"))?,
-            _ => return Err(bad(verb, "Missing or invalid arguments")),
+            None if thread => return Err(bad(verb, "Invalid arguments")),
+            Some(token) if thread => {
+                if !["REFERENCES", "REFS", "ORDEREDSUBJECT"].contains(&token.word().as_str()) {
+                    return Err(bad(verb, "Unknown thread algorithm"));
+                }
+                &[][..]
+            }
+            other => other.and_then(Token::list).ok_or_else(|| bad(verb, "Invalid sort argument"))?,
         };
+        if let Some(word) = criteria.iter().find(|t| !CRITERIA.contains(&t.word().as_str())) {
+            let word = String::from_utf8_lossy(word.string().unwrap_or_default()).into_owned();
+            let word: String = word.chars().filter(|c| !c.is_control()).take(64).collect();
+            return Err(bad(verb, &format!("Unknown sort argument: {word}")));
+        }
+        if arguments.len() < 3 {
+            return Err(bad(verb, "Missing search parameters"));
+        }
         charset(arguments.get(1))?;
         let folder = self.folder(selected)?;
         let rest = arguments.get(2..).unwrap_or_default();

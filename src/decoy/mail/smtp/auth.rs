@@ -22,13 +22,14 @@ impl Talk<'_> {
         let mut words = argument.split(|b| *b == b' ').filter(|w| !w.is_empty());
         let name = words.next().unwrap_or_default();
         let initial = words.next();
-        let refused = if !self.offers_auth() || !self.is_extended() {
+        let more = words.next().is_some();
+        let refused = if !self.offers_auth() || (self.smtp.mta != Mta::Postfix && !self.is_extended()) {
             Some(Say::AuthOff)
         } else if self.authenticated {
             Some(Say::AuthAgain)
         } else if self.sender.is_some() {
             Some(Say::AuthNested)
-        } else if name.is_empty() {
+        } else if name.is_empty() || more {
             Some(Say::AuthSyntax)
         } else {
             None
@@ -105,6 +106,9 @@ impl Talk<'_> {
         challenge: Option<&str>,
     ) -> io::Result<Result<Attempt, Option<(Say<'static>, Vec<u8>)>>> {
         let first = match (mechanism, initial) {
+            // `=` stands for nothing (RFC 4954 §4); for LOGIN that is no user.
+            (Mechanism::Plain, Some(b"=")) => Some(Vec::new()),
+            (Mechanism::Login, Some(b"=")) => None,
             (Mechanism::Plain | Mechanism::Login, Some(text)) => match sasl::decode(text) {
                 Some(message) => Some(message),
                 None => return Ok(Err(Some((Say::AuthBadInitial, text.to_vec())))),

@@ -112,7 +112,7 @@ impl Talk<'_> {
             return self.reply(text).await;
         }
         let id = id::new(self.smtp);
-        let text = self.say(Say::BdatQueued(count, total, &id));
+        let text = self.say(Say::BdatQueued(count, intake.normal_size(), &id));
         self.note("bdat", raw, &text);
         self.store(intake, &id);
         self.clear();

@@ -119,8 +119,8 @@ async fn every_login_is_recorded() {
     let mut c = client(&[("user", "carol"), ("password", "pw")], false, 25).await;
     let failed = "535 5.7.8 Error: authentication failed: (reason unavailable)";
     let dialogue = [
-        ("AUTH PLAIN AGEAYg==", "503 5.5.1 Error: authentication not enabled"),
         ("EHLO x.y", EHLO),
+        ("AUTH PLAIN a b", "501 5.5.4 Syntax: AUTH mechanism"),
         ("AUTH", "501 5.5.4 Syntax: AUTH mechanism"),
         ("AUTH PLAIN", "334 "),
         ("AGEAYg==", failed),
@@ -148,7 +148,7 @@ async fn every_login_is_recorded() {
         (user.as_bytes().to_vec(), secret.as_bytes().to_vec(), outcome.to_owned())
     };
     let bad = of("a", "b", "failure");
-    assert_eq!(logins, [bad.clone(), bad.clone(), bad, of("carol", "pw", "success")]);
+    assert_eq!(logins, [bad.clone(), bad, of("carol", "pw", "success")]);
 }
 
 #[tokio::test]
