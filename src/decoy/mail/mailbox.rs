@@ -73,7 +73,7 @@ const FOLDERS: [(&str, Option<&str>); 5] = [
 
 impl Mailbox {
     pub(super) fn new(persona: &Persona, settings: &Settings) -> Self {
-        let seeded = super::seed::load(settings);
+        let seeded = super::seed::load(&super::shared(persona, settings));
         // Only what the baits need; the services' settings may be large.
         let persona = Persona { services: std::collections::BTreeMap::new(), ..persona.clone() };
         Self { persona, seeded, made: OnceLock::new() }

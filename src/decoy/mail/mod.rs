@@ -18,11 +18,26 @@ pub mod smtp;
 use std::time::Duration;
 
 use super::setting::text;
-use crate::model::Settings;
+use crate::model::{Persona, Settings};
 
 /// Waits as a server does that was given a wrong password.
 async fn penalty(real: u64) {
     tokio::time::sleep(Duration::from_millis(if cfg!(test) { 5 } else { real })).await;
+}
+
+/// The settings of a machine's mailbox: those of `settings`, and what only the other of imap and pop3 says, for
+/// both show the same.
+fn shared(persona: &Persona, settings: &Settings) -> Settings {
+    let mut all = settings.clone();
+    for slug in ["imap", "pop3"] {
+        let other = persona.services.get(slug).into_iter().flatten();
+        let other =
+            other.filter(|(key, _)| matches!(key.as_str(), "user" | "password" | "email_seed" | "accept"));
+        for (key, value) in other {
+            all.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    all
 }
 
 /// Who gets into the mailbox.
@@ -37,7 +52,8 @@ const ACCOUNTS: [(&str, &str); 4] =
     [("admin", "admin123"), ("root", "toor"), ("mail", "mail"), ("user", "user")];
 
 impl Accounts {
-    fn new(settings: &Settings) -> Self {
+    fn new(persona: &Persona, settings: &Settings) -> Self {
+        let settings = &shared(persona, settings);
         let mut known: Vec<_> = ACCOUNTS.iter().map(|(u, p)| ((*u).to_owned(), (*p).to_owned())).collect();
         let accept = text(settings, "accept").unwrap_or("accounts");
         if let Some((user, password)) = text(settings, "user").zip(text(settings, "password")) {
@@ -68,7 +84,8 @@ mod tests {
     #[test]
     fn accounts_come_from_the_settings() {
         let of = |pairs: &[(&str, &str)]| {
-            Accounts::new(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect())
+            let settings = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
+            Accounts::new(&crate::decoy::testing::persona(&["imap"]), &settings)
         };
         let plain = of(&[]);
         assert!(plain.admits(b"Admin", b"admin123") && plain.admits(b"root", b"toor"));
@@ -77,5 +94,17 @@ mod tests {
         assert!(own.admits(b"root", b"pw") && !own.admits(b"root", b"toor") && own.admits(b"mail", b"mail"));
         assert!(!of(&[("accept", "none")]).admits(b"mail", b"mail"));
         assert!(of(&[("accept", "all")]).admits(b"x", b"y"));
+    }
+
+    #[test]
+    fn imap_and_pop3_share_what_one_of_them_says() {
+        let mut persona = crate::decoy::testing::persona(&["imap", "pop3"]);
+        let imap: Settings = [("user", "dave"), ("password", "pw"), ("plaintext_auth", "x")]
+            .map(|(k, v)| (k.to_owned(), v.into()))
+            .into_iter()
+            .collect();
+        persona.services.insert("imap".to_owned(), imap);
+        assert!(Accounts::new(&persona, &Settings::new()).admits(b"dave", b"pw"));
+        assert!(!shared(&persona, &Settings::new()).contains_key("plaintext_auth"));
     }
 }

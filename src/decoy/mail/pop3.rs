@@ -40,7 +40,7 @@ struct Pop3 {
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     Arc::new(Pop3 {
         ready: Packages::of(&persona.distro).dovecot_ready(),
-        accounts: Accounts::new(settings),
+        accounts: Accounts::new(persona, settings),
         clear: flag(settings, "plaintext_auth").unwrap_or(true),
         mailbox: Mailbox::new(persona, settings),
         tls: certificate(persona, true),
@@ -57,7 +57,7 @@ impl Decoy for Pop3 {
 
 /// How the login part of a connection ends.
 enum Login {
-    In(Attempt),
+    In,
     Tls,
     Out,
 }
@@ -122,7 +122,7 @@ impl Pop3 {
         talk.send(&format!("+OK {}\r\n", self.ready)).await?;
         loop {
             match self.login(&mut talk).await? {
-                Login::In(_) => return self.box_open(&mut talk).await,
+                Login::In => return self.box_open(&mut talk).await,
                 Login::Out => return Ok(()),
                 Login::Tls => {
                     // Clear text that came along with STLS is dropped.
@@ -177,8 +177,8 @@ impl Pop3 {
                         let ok = self.accounts.admits(&attempt.user, &attempt.secret);
                         let secret = Some((attempt.secret.as_slice(), SecretKind::Plaintext));
                         talk.session.record.login("password", &attempt.user, secret, ok);
-                        if let Some(attempt) = Self::decided(talk, attempt, ok).await? {
-                            return Ok(Login::In(attempt));
+                        if Self::decided(talk, ok).await? {
+                            return Ok(Login::In);
                         }
                     }
                 },
@@ -214,14 +214,15 @@ impl Pop3 {
         Ok(Login::Out)
     }
 
-    async fn decided(talk: &mut Talk, attempt: Attempt, ok: bool) -> io::Result<Option<Attempt>> {
+    /// Tells the outcome of an attempt.
+    async fn decided(talk: &mut Talk, ok: bool) -> io::Result<bool> {
         if ok {
             talk.send("+OK Logged in.\r\n").await?;
-            return Ok(Some(attempt));
+            return Ok(true);
         }
         super::penalty(PENALTY).await;
         talk.send("-ERR [AUTH] Authentication failed.\r\n").await?;
-        Ok(None)
+        Ok(false)
     }
 
     async fn auth(&self, talk: &mut Talk, argument: &[u8]) -> io::Result<Option<Login>> {
@@ -277,12 +278,12 @@ impl Pop3 {
         };
         let Some(attempt) = attempt else {
             sasl::record_garbage(&talk.session.record, name, &first);
-            let nobody = Attempt { user: Vec::new(), secret: Vec::new() };
-            return Ok(Self::decided(talk, nobody, false).await?.map(Login::In));
+            Self::decided(talk, false).await?;
+            return Ok(None);
         };
         let ok = self.accounts.admits(&attempt.user, &attempt.secret);
         sasl::record(&talk.session.record, mechanism, &attempt, None, ok);
-        Ok(Self::decided(talk, attempt, ok).await?.map(Login::In))
+        Ok(Self::decided(talk, ok).await?.then_some(Login::In))
     }
 
     async fn box_open(&self, talk: &mut Talk) -> io::Result<()> {
@@ -438,9 +439,16 @@ impl Open {
         let at = argument.iter().position(|b| *b == b' ').unwrap_or(argument.len());
         let (number, rest) = argument.split_at(at);
         let index = self.number(number)?;
-        let lines = rest.trim_ascii();
+        let Some(lines) = rest.strip_prefix(b" ") else {
+            return Err(format!("-ERR Noise after message number: {}\r\n", shown(rest)));
+        };
+        let end = lines.iter().position(|b| *b == b' ').unwrap_or(lines.len());
+        let (lines, noise) = lines.split_at(end);
         let count = std::str::from_utf8(lines).ok().and_then(|t| t.parse::<u32>().ok());
-        let count = count.ok_or_else(|| format!("-ERR Noise after message number: {}\r\n", shown(lines)))?;
+        let count = count.ok_or_else(|| format!("-ERR Invalid size: {}\r\n", shown(lines)))?;
+        if !noise.is_empty() {
+            return Err(format!("-ERR Noise after size: {}\r\n", shown(noise)));
+        }
         Ok((index, usize::try_from(count).unwrap_or(usize::MAX)))
     }
 }
@@ -506,6 +514,8 @@ mod tests {
             ("LIST 1 2", "-ERR Noise after message number:  2"),
             ("RETR", "-ERR Invalid message number: "),
             ("TOP 1", "-ERR Noise after message number: "),
+            ("TOP 1 x", "-ERR Invalid size: x"),
+            ("TOP 1 0 1", "-ERR Noise after size:  1"),
             ("DELE 1", "+OK Marked to be deleted."),
             ("DELE 1", "-ERR Message is deleted."),
             ("RSET", "+OK"),

@@ -88,7 +88,8 @@ impl Imap {
             Ok(arguments) => arguments,
             Err(why) => {
                 note(reader, "unknown", rest);
-                return Ok(Err(format!("{tag} BAD {why}\r\n")));
+                reader.send(format!("{tag} BAD {why}\r\n").as_bytes()).await?;
+                return Ok(Ok(None));
             }
         };
         let action = verb.to_ascii_lowercase();

@@ -46,7 +46,7 @@ struct Imap {
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     Arc::new(Imap {
         packages: Packages::of(&persona.distro),
-        accounts: Accounts::new(settings),
+        accounts: Accounts::new(persona, settings),
         clear: flag(settings, "plaintext_auth").unwrap_or(true),
         mailbox: Mailbox::new(persona, settings),
         tls: certificate(persona, true),

@@ -90,12 +90,11 @@ impl Talk<'_> {
             return !attempt.user.is_empty();
         }
         // The digest of CRAM-MD5 is kept for others to crack; here nobody is known by it.
-        mechanism != Mechanism::CramMd5
-            && self
-                .smtp
-                .account
-                .as_ref()
-                .is_some_and(|(u, p)| u.as_bytes() == attempt.user && p.as_bytes() == attempt.secret)
+        let named = self.smtp.account.as_ref();
+        let named =
+            named.is_some_and(|(u, p)| u.as_bytes() == attempt.user && p.as_bytes() == attempt.secret);
+        let owner = self.smtp.mailboxes.as_ref().is_some_and(|a| a.admits(&attempt.user, &attempt.secret));
+        mechanism != Mechanism::CramMd5 && (named || owner)
     }
 
     /// The attempt; else the answer to what is none, with what came; nothing when the client is gone.

@@ -25,7 +25,13 @@ impl Talk<'_> {
         } else {
             None
         };
-        let text = self.say(refused.unwrap_or(Say::DataGo));
+        let mut text = self.say(refused.unwrap_or(Say::DataGo));
+        if let (Mta::Exim, Some(why), Some(_)) = (self.smtp.mta, &self.refusal, refused) {
+            let why = why.trim_end();
+            text = format!(
+                "503-All RCPT commands were rejected with this error:\r\n503-{why}\r\n503 Valid RCPT command must precede DATA\r\n"
+            );
+        }
         self.note("data", raw, &text);
         if refused.is_some() {
             return self.reply(text).await;
@@ -86,7 +92,12 @@ impl Talk<'_> {
             return Ok(Flow::Close);
         }
         let Some(intake) = chunks else {
-            self.chunks = (!last).then_some(None);
+            self.chunks = (!last && self.smtp.mta != Mta::Exim).then_some(None);
+            if self.smtp.mta == Mta::Exim {
+                let text = "503 valid RCPT command must precede BDAT\r\n".to_owned();
+                self.note("bdat", raw, &text);
+                return self.reply(text).await;
+            }
             let what = match (fresh, self.sender.is_some()) {
                 (true, true) => Say::NoValidRcpt,
                 (true, false) => Say::NeedRcpt,
@@ -107,7 +118,7 @@ impl Talk<'_> {
         }
         if !last {
             self.chunks = Some(Some(intake));
-            let text = self.say(Say::BdatOk(count, total));
+            let text = self.say(Say::BdatOk(count));
             self.note("bdat", raw, &text);
             return self.reply(text).await;
         }

@@ -36,13 +36,18 @@ pub(super) fn text(smtp: &Smtp, what: Say<'_>) -> String {
         Say::Unknown(_) | Say::Empty => "500 unrecognized command",
         Say::HeloSyntax(verb) => return format!("501 Syntactically invalid {verb} argument(s)"),
         Say::Noop => "250 OK",
-        Say::Reset | Say::ResetSyntax => "250 Reset OK",
+        Say::Reset => "250 Reset OK",
+        Say::ResetSyntax => "501 unexpected argument data",
         Say::Bye => return format!("221 {} closing connection", smtp.hostname),
         Say::NeedHelo => "503 HELO or EHLO required",
         Say::MailSyntax => "501 MAIL must have an address operand",
         Say::RcptSyntax => "501 RCPT must have an address operand",
+        Say::BadSender("") | Say::BadRecipient("") => "501 <>: missing or malformed local part",
         Say::BadSender(address) | Say::BadRecipient(address) => {
-            return format!("501 <{address}>: malformed address: may not follow <{address}>");
+            return match address.split_once(' ') {
+                Some((word, _)) => format!("501 <{address}>: \"@\" or \".\" expected after \"{word}\""),
+                None => format!("501 <{address}: '>' missing at end of address"),
+            };
         }
         Say::Nested | Say::MailAfterBdat => "503 sender already given",
         Say::Option(option, address) => {
@@ -63,7 +68,7 @@ pub(super) fn text(smtp: &Smtp, what: Say<'_>) -> String {
         Say::Queued(id) => return format!("250 OK id={id}"),
         Say::DataTooBig => "552 Message size exceeds maximum permitted",
         Say::BdatSyntax => "501 missing size for BDAT command",
-        Say::BdatOk(chunk, _) => return format!("250 {chunk} byte chunk received"),
+        Say::BdatOk(chunk) => return format!("250 {chunk} byte chunk received"),
         Say::BdatQueued(chunk, total, id) => {
             return format!("250- {chunk} byte chunk, total {total}\r\n250 OK id={id}");
         }
@@ -77,11 +82,11 @@ pub(super) fn text(smtp: &Smtp, what: Say<'_>) -> String {
         Say::AuthNested => "503 not permitted in mail transaction",
         Say::AuthAborted => "501 Authentication cancelled",
         Say::AuthBadInitial | Say::AuthBadBase64 => "501 Invalid base64 data",
-        Say::TlsSyntax => "501 Syntax error (no parameters allowed)",
+        Say::TlsSyntax => "501 unexpected argument data",
         Say::TlsGo => "220 TLS go ahead",
         Say::TlsAgain => "503 STARTTLS command used when not advertised",
         Say::VrfySyntax => "501 empty address",
-        Say::VrfyOk(_) | Say::VrfyUnknown(_) => "252 VRFY not available",
+        Say::VrfyOk(_) | Say::VrfyUnknown(_) => "252 Administrative prohibition",
         Say::Expn(_) => "550 Administrative prohibition",
         Say::EtrnSyntax | Say::Etrn(_) => "458 Administrative prohibition",
         Say::Help => {

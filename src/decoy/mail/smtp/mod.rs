@@ -1,12 +1,14 @@
 //! SMTP: Postfix, Exim or Sendmail on ports 25 and 587.
 //!
-//! `smtp` takes mail for its own users and relays for nobody but the account that a setting names;
+//! `smtp` takes mail for its own users and relays for nobody but the account that a setting names and, where
+//! there are mailboxes, their owners;
 //! `smtp_relay` is an open relay that believes every password. Either keeps the digest of a message and what
 //! stands out in it, and delivers nothing: there is no code here that could dial.
 
 mod address;
 mod auth;
 mod data;
+mod envelope;
 mod exim;
 mod id;
 mod postfix;
@@ -20,6 +22,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use super::Accounts;
 use super::product::{Packages, certificate};
 use crate::decoy::setting::text;
 use crate::decoy::tls::Tls;
@@ -56,6 +59,8 @@ struct Smtp {
     relay: bool,
     auth: AuthPolicy,
     account: Option<(String, String)>,
+    /// Whose mailboxes are here; they may send as well.
+    mailboxes: Option<Accounts>,
     tls: Tls,
     persona: Persona,
     users: OnceLock<BTreeSet<String>>,
@@ -94,6 +99,10 @@ impl Smtp {
             relay,
             auth,
             account: account.map(|(u, p)| (u.to_owned(), p.to_owned())),
+            mailboxes: ["imap", "pop3"]
+                .iter()
+                .any(|slug| persona.services.contains_key(*slug))
+                .then(|| Accounts::new(persona, &Settings::new())),
             tls: certificate(persona, false),
             persona: persona.clone(),
             users: OnceLock::new(),

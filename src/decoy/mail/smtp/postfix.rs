@@ -78,7 +78,7 @@ pub(super) fn text(smtp: &Smtp, what: Say<'_>) -> String {
         Say::Queued(id) => return format!("250 2.0.0 Ok: queued as {id}"),
         Say::DataTooBig => "552 5.3.4 Error: message file too big",
         Say::BdatSyntax => "521 5.5.4 Syntax: BDAT count [LAST]",
-        Say::BdatOk(chunk, _) => return format!("250 2.0.0 Ok: {chunk} bytes"),
+        Say::BdatOk(chunk) => return format!("250 2.0.0 Ok: {chunk} bytes"),
         Say::BdatQueued(_, total, id) => return format!("250 2.0.0 Ok: {total} bytes queued as {id}"),
         Say::BdatDiscarded(chunk) => return format!("551 5.0.0 Discarded {chunk} bytes after earlier error"),
         Say::AuthSyntax => "501 5.5.4 Syntax: AUTH mechanism",

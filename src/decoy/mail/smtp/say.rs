@@ -37,7 +37,7 @@ pub(super) enum Say<'a> {
     Queued(&'a str),
     DataTooBig,
     BdatSyntax,
-    BdatOk(u64, u64),
+    BdatOk(u64),
     BdatQueued(u64, u64, &'a str),
     BdatDiscarded(u64),
     AuthSyntax,

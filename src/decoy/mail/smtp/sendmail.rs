@@ -74,7 +74,7 @@ pub(super) fn text(smtp: &Smtp, client: &str, what: Say<'_>) -> String {
         Say::Queued(id) | Say::BdatQueued(_, _, id) => {
             return format!("250 2.0.0 {id} Message accepted for delivery");
         }
-        Say::BdatSyntax | Say::BdatOk(..) | Say::BdatDiscarded(_) => {
+        Say::BdatSyntax | Say::BdatOk(_) | Say::BdatDiscarded(_) => {
             "500 5.5.1 Command unrecognized: \"BDAT\""
         }
         Say::AuthSyntax => "501 5.5.2 AUTH mechanism must be specified",

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::address::{self, Path, shown};
+use super::address::shown;
 use super::say::{Say, say};
 use super::{AuthPolicy, Mta, SUBMISSION, Smtp, exim, postfix, sendmail};
 use crate::decoy::Session;
@@ -14,8 +14,6 @@ use crate::event::Kind;
 const LINE_MAX: usize = 2048;
 /// Commands of one connection.
 const COMMANDS_MAX: u32 = 2000;
-/// Recipients of one message.
-const RECIPIENTS_MAX: usize = 1000;
 /// How long a client may be silent before the greeting to count as polite.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -49,12 +47,14 @@ pub(super) struct Talk<'a> {
     pub(super) pending: Vec<u8>,
     pub(super) tls: bool,
     pub(super) authenticated: bool,
-    greeted: bool,
-    extended: bool,
+    pub(super) greeted: bool,
+    pub(super) extended: bool,
     pub(super) sender: Option<Vec<u8>>,
     pub(super) recipients: Vec<Vec<u8>>,
     /// Chunks so far, and whether one of them was refused.
     pub(super) chunks: Option<Option<Intake>>,
+    /// Why the last recipient was refused.
+    pub(super) refusal: Option<String>,
     errors: u32,
     nonmail: u32,
 }
@@ -74,6 +74,7 @@ impl<'a> Talk<'a> {
             sender: None,
             recipients: Vec::new(),
             chunks: None,
+            refusal: None,
             errors: 0,
             nonmail: 0,
         }
@@ -297,14 +298,21 @@ impl<'a> Talk<'a> {
             }
             "RSET" => {
                 let plain = argument.is_empty();
-                if plain || self.smtp.mta != Mta::Postfix {
+                if plain || self.smtp.mta == Mta::Sendmail {
                     self.clear();
                 }
                 ("rset", self.say(if plain { Say::Reset } else { Say::ResetSyntax }))
             }
             "MAIL" if needs_helo => ("mail", self.say(Say::NeedHelo)),
+            "MAIL" | "RCPT" if self.smtp.mta == Mta::Exim && !argument.contains(&b':') => {
+                ("unknown", self.say(Say::Unknown(&shown_line)))
+            }
             "MAIL" => ("mail", self.mail(argument)),
-            "RCPT" => ("rcpt", self.rcpt(argument)),
+            "RCPT" => {
+                let text = self.rcpt(argument);
+                self.refusal = text.starts_with('5').then(|| text.get(4..).unwrap_or_default().to_owned());
+                ("rcpt", text)
+            }
             "VRFY" => ("vrfy", self.vrfy(argument, &word)),
             "EXPN" if argument.is_empty() && self.smtp.mta == Mta::Sendmail => {
                 ("expn", self.say(Say::VrfySyntax))
@@ -318,153 +326,6 @@ impl<'a> Talk<'a> {
             "HELP" => ("help", self.say(Say::Help)),
             _ => ("unknown", self.say(Say::Unknown(&shown_line))),
         }
-    }
-
-    fn helo(&mut self, verb: &str, argument: &[u8]) -> String {
-        if argument.is_empty() {
-            return self.say(Say::HeloSyntax(verb));
-        }
-        self.clear();
-        (self.greeted, self.extended) = (true, verb == "EHLO");
-        let host = &self.smtp.hostname;
-        let name = shown(argument.split(|b| *b == b' ').next().unwrap_or_default());
-        let first = match self.smtp.mta {
-            Mta::Postfix => host.clone(),
-            Mta::Exim => format!("{host} Hello {name} [{}]", self.client),
-            Mta::Sendmail => format!("{host} Hello [{}], pleased to meet you", self.client),
-        };
-        if !self.extended {
-            return format!("250 {first}\r\n");
-        }
-        let auth = self.offers_auth();
-        let mut lines = vec![first];
-        lines.extend(match self.smtp.mta {
-            Mta::Postfix => postfix::extensions(self.smtp, self.tls, auth),
-            Mta::Exim => exim::extensions(self.smtp, self.tls, auth),
-            Mta::Sendmail => sendmail::extensions(self.tls, auth),
-        });
-        let last = lines.len().saturating_sub(1);
-        let mark = |n: usize| if n == last { ' ' } else { '-' };
-        lines.iter().enumerate().map(|(n, line)| format!("250{}{line}\r\n", mark(n))).collect()
-    }
-
-    /// Forgets the message that was begun.
-    pub(super) fn clear(&mut self) {
-        self.sender = None;
-        self.recipients.clear();
-        self.chunks = None;
-    }
-
-    fn mail(&mut self, argument: &[u8]) -> String {
-        if self.chunks.is_some() {
-            return self.say(Say::MailAfterBdat);
-        }
-        if self.sender.is_some() {
-            return self.say(Say::Nested);
-        }
-        let Some(path) = address::parse(argument, "FROM") else { return self.say(Say::MailSyntax) };
-        let address = shown(path.address);
-        if !path.well_formed {
-            return self.say(Say::BadSender(&address));
-        }
-        if let Some(refused) = self.parameters(&path, &address, true) {
-            return refused;
-        }
-        self.sender = Some(path.address.to_vec());
-        self.say(Say::MailOk(&address))
-    }
-
-    /// The answer to the first parameter that does not fit; none when all do.
-    fn parameters(&self, path: &Path<'_>, address: &str, mail: bool) -> Option<String> {
-        let size_max = if self.smtp.mta == Mta::Exim { exim::SIZE_MAX } else { postfix::SIZE_MAX };
-        for parameter in &path.parameters {
-            let text = shown(parameter);
-            let (name, value) = text.split_once('=').unwrap_or((&text, ""));
-            let name = name.to_ascii_uppercase();
-            let dsn = self.smtp.mta != Mta::Exim;
-            let upper = value.to_ascii_uppercase();
-            let fits = match (name.as_str(), mail) {
-                ("SIZE", true) => match value.parse::<u64>() {
-                    Ok(size) if size > size_max && self.smtp.mta != Mta::Sendmail => {
-                        return Some(self.say(Say::TooBig));
-                    }
-                    Ok(_) => true,
-                    Err(_) if self.smtp.mta == Mta::Exim => true,
-                    Err(_) => return Some(self.say(Say::BadSize)),
-                },
-                ("BODY", true) => match upper.as_str() {
-                    "7BIT" | "8BITMIME" => true,
-                    _ if self.smtp.mta == Mta::Exim => {
-                        return Some("501 invalid data for BODY\r\n".to_owned());
-                    }
-                    _ => false,
-                },
-                ("AUTH", true) => self.offers_auth(),
-                ("SMTPUTF8", true) => self.smtp.mta != Mta::Sendmail && value.is_empty(),
-                ("RET", true)
-                    if dsn && self.smtp.mta == Mta::Postfix && !matches!(upper.as_str(), "FULL" | "HDRS") =>
-                {
-                    return Some("501 5.5.4 Bad RET parameter syntax\r\n".to_owned());
-                }
-                ("RET" | "ENVID", true) | ("NOTIFY" | "ORCPT", false) => dsn,
-                _ => false,
-            };
-            if !fits {
-                return Some(self.say(Say::Option(&text, address)));
-            }
-        }
-        None
-    }
-
-    fn rcpt(&mut self, argument: &[u8]) -> String {
-        if self.sender.is_none() {
-            return self.say(Say::NeedMail);
-        }
-        let Some(path) = address::parse(argument, "TO") else { return self.say(Say::RcptSyntax) };
-        let address = shown(path.address);
-        if !path.well_formed || path.address.is_empty() {
-            return self.say(Say::BadRecipient(&address));
-        }
-        if let Some(refused) = self.parameters(&path, &address, false) {
-            return refused;
-        }
-        if self.recipients.len() >= RECIPIENTS_MAX {
-            return self.say(Say::TooManyRecipients);
-        }
-        let (local, domain) = address::split(path.address);
-        if self.smtp.mta == Mta::Exim && domain.is_none() && !local.eq_ignore_ascii_case(b"postmaster") {
-            return format!("501 <{address}>: recipient address must contain a domain\r\n");
-        }
-        let own = domain.is_none_or(|d| self.smtp.owns(d));
-        let submission = self.session.number == SUBMISSION && self.smtp.mta == Mta::Postfix;
-        if submission && !self.authenticated {
-            return self.say(Say::SubmitDenied(&address));
-        }
-        if own && !self.smtp.knows(local) {
-            return self.say(Say::UnknownUser(&address));
-        }
-        if !own && !self.smtp.relay && !self.authenticated {
-            return self.say(Say::RelayDenied(&address));
-        }
-        if !own && domain.is_some_and(address::reserved) {
-            return self.say(Say::NoDomain(&address));
-        }
-        self.recipients.push(path.address.get(..path.address.len().min(320)).unwrap_or_default().to_vec());
-        self.say(Say::RcptOk(&address))
-    }
-
-    fn vrfy(&self, argument: &[u8], word: &str) -> String {
-        if argument.is_empty() {
-            return self.say(Say::VrfySyntax);
-        }
-        let bare = argument.strip_prefix(b"<").and_then(|a| a.strip_suffix(b">")).unwrap_or(argument);
-        let (local, domain) = address::split(bare);
-        let own = domain.is_none_or(|d| self.smtp.owns(d));
-        let name = word.trim_matches(['<', '>']);
-        if !own && !self.smtp.relay {
-            return self.say(Say::RelayDenied(name));
-        }
-        self.say(if !own || self.smtp.knows(local) { Say::VrfyOk(name) } else { Say::VrfyUnknown(name) })
     }
 
     async fn starttls(&mut self, raw: &[u8], argument: &[u8]) -> io::Result<Flow> {
