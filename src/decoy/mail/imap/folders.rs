@@ -230,7 +230,7 @@ impl User<'_> {
         if text.len() > NAME {
             return Err(cannot("Name is too long"));
         }
-        if !text.is_ascii() || text.chars().any(|c| c.is_control()) || text.split('.').any(str::is_empty) {
+        if !text.is_ascii() || text.chars().any(char::is_control) || text.split('.').any(str::is_empty) {
             return Err(cannot("Not valid mUTF-7"));
         }
         Ok(text.to_owned())

@@ -172,7 +172,7 @@ fn day(text: &[u8]) -> Option<i64> {
     let month = months.iter().position(|m| month.eq_ignore_ascii_case(m))?;
     let (year, day): (u16, u8) = (year.parse().ok()?, day.trim().parse().ok()?);
     let text = format!("{year:04}-{:02}-{day:02}T00:00:00Z", month + 1);
-    text.parse::<jiff::Timestamp>().ok().map(|t| t.as_second())
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

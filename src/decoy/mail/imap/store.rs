@@ -292,7 +292,7 @@ fn change(message: &mut Message, how: &str, bits: u8, keywords: &[String]) {
 fn internal(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let zoned = jiff::fmt::strtime::parse("%d-%b-%Y %H:%M:%S %z", text).ok()?;
-    zoned.to_timestamp().ok().map(|t| t.as_second())
+    zoned.to_timestamp().ok().map(jiff::Timestamp::as_second)
 }
 
 #[cfg(test)]

@@ -123,7 +123,9 @@ impl Talk<'_> {
             return self.reply(text).await;
         }
         let id = id::new(self.smtp);
-        let text = self.say(Say::BdatQueued(count, intake.normal_size(), &id));
+        // Exim counts the end of the head as well.
+        let whole = intake.normal_size().saturating_add(u64::from(self.smtp.mta == Mta::Exim));
+        let text = self.say(Say::BdatQueued(count, whole, &id));
         self.note("bdat", raw, &text);
         self.store(intake, &id);
         self.clear();
