@@ -55,6 +55,9 @@ impl Talk<'_> {
         if self.sender.is_some() {
             return self.say(Say::Nested);
         }
+        if argument.is_empty() && self.smtp.mta == Mta::Sendmail {
+            return "501 5.5.2 Syntax error in parameters scanning \"\"\r\n".to_owned();
+        }
         let Some(path) = address::parse(argument, "FROM") else { return self.say(Say::MailSyntax) };
         let address = shown(path.address);
         if !path.well_formed {
@@ -87,6 +90,9 @@ impl Talk<'_> {
                 },
                 ("BODY", true) => match upper.as_str() {
                     "7BIT" | "8BITMIME" => true,
+                    _ if self.smtp.mta == Mta::Sendmail => {
+                        return Some(format!("501 5.5.4 Unknown BODY type {value}\r\n"));
+                    }
                     _ if self.smtp.mta == Mta::Exim => {
                         return Some("501 invalid data for BODY\r\n".to_owned());
                     }
@@ -112,6 +118,9 @@ impl Talk<'_> {
     pub(super) fn rcpt(&mut self, argument: &[u8]) -> String {
         if self.sender.is_none() {
             return self.say(Say::NeedMail);
+        }
+        if argument.is_empty() && self.smtp.mta == Mta::Sendmail {
+            return "501 5.5.2 Syntax error in parameters scanning \"\"\r\n".to_owned();
         }
         let Some(path) = address::parse(argument, "TO") else { return self.say(Say::RcptSyntax) };
         let address = shown(path.address);

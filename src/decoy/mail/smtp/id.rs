@@ -46,7 +46,7 @@ pub(super) fn new(smtp: &Smtp) -> String {
                 .zip([1900, 1, 0, 0, 0, 0])
                 .map(|(n, base)| base62(n.saturating_sub(base) % 60, 1))
                 .collect();
-            format!("{digits}{}{:06}", base62(random % 62, 1), 1000 + random % 60_000)
+            format!("{digits}{}{:06}", base62(random % 3600, 2), 1000 + random % 60_000)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sendmail's words, after its documentation.
+//! Sendmail's words, compared with 8.17.1.9 of Debian 12.
 
 use super::Smtp;
 use super::say::Say;
@@ -33,6 +33,12 @@ pub(super) fn extensions(tls: bool, auth: bool) -> Vec<String> {
     out
 }
 
+/// An account as VRFY shows it, with its full name where it has one.
+fn person(user: &str, host: &str) -> String {
+    let name = if user == "root" { "root " } else { "" };
+    if user.contains('@') { format!("<{user}>") } else { format!("{name}<{user}@{host}>") }
+}
+
 pub(super) fn text(smtp: &Smtp, client: &str, what: Say<'_>) -> String {
     let host = &smtp.hostname;
     let text = match what {
@@ -46,7 +52,8 @@ pub(super) fn text(smtp: &Smtp, client: &str, what: Say<'_>) -> String {
         Say::MailSyntax => "501 5.5.2 Syntax error in parameters scanning \"FROM\"",
         Say::RcptSyntax => "501 5.5.2 Syntax error in parameters scanning \"TO\"",
         Say::BadSender(address) => {
-            return format!("553 5.1.8 <{address}>... Domain name required for sender address");
+            let joined = address.replace(' ', ".");
+            return format!("553 5.5.4 <{address}>... Domain name required for sender address {joined}");
         }
         Say::BadRecipient(_) => "553 5.0.0 <>... User address required",
         Say::Nested | Say::MailAfterBdat => "503 5.5.0 Sender already specified",
@@ -68,7 +75,8 @@ pub(super) fn text(smtp: &Smtp, client: &str, what: Say<'_>) -> String {
             return format!("550 5.1.2 <{address}>... Host unknown (Name server: host not found)");
         }
         Say::TooManyRecipients => "452 4.5.3 Too many recipients",
-        Say::NeedRcpt | Say::NoValidRcpt | Say::DataAfterBdat => "503 5.0.0 Need RCPT (recipient)",
+        Say::NeedRcpt => "503 5.0.0 Need MAIL command",
+        Say::NoValidRcpt | Say::DataAfterBdat => "503 5.0.0 Need RCPT (recipient)",
         Say::DataGo if modern(smtp) => "354 End data with <CR><LF>.<CR><LF>",
         Say::DataGo => "354 Enter mail, end with \".\" on a line by itself",
         Say::Queued(id) | Say::BdatQueued(_, _, id) => {
@@ -91,16 +99,10 @@ pub(super) fn text(smtp: &Smtp, client: &str, what: Say<'_>) -> String {
         Say::TlsGo => "220 2.0.0 Ready to start TLS",
         Say::TlsAgain => "503 5.5.0 TLS already active",
         Say::VrfySyntax => "501 5.5.2 Argument required",
-        Say::VrfyOk(user) => {
-            return if user.contains('@') {
-                format!("250 2.1.5 <{user}>")
-            } else {
-                format!("250 2.1.5 <{user}@{host}>")
-            };
-        }
-        Say::Expn(user) => return format!("250 2.1.5 <{user}@{host}>"),
+        Say::VrfyOk(user) => return format!("250 2.1.5 {}", person(user, host)),
+        Say::Expn(user) => return format!("250 2.1.5 {}", person(user, host)),
         Say::EtrnSyntax => "500 5.5.2 Parameter required",
-        Say::Etrn(domain) => return format!("251 2.0.0 OK, no messages waiting for node {domain}"),
+        Say::Etrn(domain) => return format!("250 2.0.0 Queuing for node {domain} started"),
         Say::Help => {
             let version = smtp.packages.sendmail.split('/').next().unwrap_or_default();
             return format!(

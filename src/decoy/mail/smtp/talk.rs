@@ -186,7 +186,7 @@ impl<'a> Talk<'a> {
     /// begin with a letter.
     fn is_foreign(&self, verb: &str, line: &[u8]) -> bool {
         let letter = line.first().is_none_or(u8::is_ascii_alphabetic);
-        matches!(verb, "GET" | "POST" | "CONNECT")
+        (matches!(verb, "GET" | "POST" | "CONNECT") && (self.smtp.mta == Mta::Postfix || !self.greeted))
             || (self.smtp.mta == Mta::Postfix && self.smtp.packages.postfix >= (3, 7) && !letter)
     }
 
@@ -303,6 +303,10 @@ impl<'a> Talk<'a> {
                 }
                 ("rset", self.say(if plain { Say::Reset } else { Say::ResetSyntax }))
             }
+            "VRFY" | "EXPN" if needs_helo && self.smtp.mta == Mta::Sendmail => {
+                ("refused", "503 5.0.0 I demand that you introduce yourself first\r\n".to_owned())
+            }
+            "VERB" if self.smtp.mta == Mta::Sendmail => ("verb", "250 2.0.0 Verbose mode\r\n".to_owned()),
             "MAIL" if needs_helo => ("mail", self.say(Say::NeedHelo)),
             "MAIL" | "RCPT" if self.smtp.mta == Mta::Exim && !argument.contains(&b':') => {
                 ("unknown", self.say(Say::Unknown(&shown_line)))

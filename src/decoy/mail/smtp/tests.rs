@@ -222,8 +222,13 @@ async fn other_servers_speak_their_own_way() {
     let sendmail = [
         ("FOO bar", "500 5.5.1 Command unrecognized: \"FOO bar\""),
         ("MAIL FROM:<a@b>", "503 5.0.0 Polite people say HELO first"),
+        ("VRFY root", "503 5.0.0 I demand that you introduce yourself first"),
         ("HELO x", "250 files02 Hello [127.0.0.1], pleased to meet you"),
-        ("VRFY root", "250 2.1.5 <root@files02>"),
+        ("VRFY root", "250 2.1.5 root <root@files02>"),
+        ("ETRN x", "250 2.0.0 Queuing for node x started"),
+        ("DATA", "503 5.0.0 Need MAIL command"),
+        ("MAIL FROM:<a@b> BODY=X", "501 5.5.4 Unknown BODY type X"),
+        ("GET /", "500 5.5.1 Command unrecognized: \"GET /\""),
         ("MAIL FROM:<a@b>", "250 2.1.0 <a@b>... Sender ok"),
         ("RCPT TO:<x@example.com>", "550 5.7.1 <x@example.com>... Relaying denied"),
     ];
