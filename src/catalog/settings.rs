@@ -112,26 +112,60 @@ const BANNER: Setting = Setting::new("banner", Text, None, "greeting, sent as it
 const MTA: Setting =
     Setting::new("mta", Enum(&["postfix", "exim", "sendmail"]), Some("postfix"), "mail server it looks like");
 
-pub(super) const SMTP: &[Setting] = &[BANNER, MTA];
+const SMTP_AUTH: Setting = Setting::new(
+    "auth",
+    Enum(&["clear", "tls", "never"]),
+    Some("clear"),
+    "where port 25 offers AUTH: everywhere, after STARTTLS, or never; 587 does after STARTTLS",
+);
+
+pub(super) const SMTP: &[Setting] = &[
+    BANNER,
+    MTA,
+    SMTP_AUTH,
+    Setting::new("user", Text, None, "account that AUTH lets in, to send anywhere; nothing is delivered"),
+    Setting::new("password", Password, None, "password of the account"),
+];
 
 pub(super) const SMTP_RELAY: &[Setting] = &[
     BANNER,
     MTA,
-    Setting::new("upstream_host", Text, None, "relay that the first mails of a source go out by"),
-    Setting::new("upstream_port", PORT, Some("25"), "port of the relay"),
-    Setting::new("upstream_user", Text, None, "account at the relay"),
-    Setting::new("upstream_pass", Password, None, "password at the relay"),
-    Setting::new("upstream_sender", Text, None, "envelope sender at the relay"),
+    SMTP_AUTH,
+    Setting::new(
+        "upstream_host",
+        Text,
+        None,
+        "accepted and unused: decnet stores mails and delivers nothing",
+    ),
+    Setting::new("upstream_port", PORT, Some("25"), "accepted and unused: decnet delivers nothing"),
+    Setting::new("upstream_user", Text, None, "accepted and unused: decnet delivers nothing"),
+    Setting::new("upstream_pass", Password, None, "accepted and unused: decnet delivers nothing"),
+    Setting::new("upstream_sender", Text, None, "accepted and unused: decnet delivers nothing"),
     Setting::new(
         "probe_limit",
         Int { min: 0, max: 1_000_000 },
         Some("1"),
-        "mails of one source that really go out",
+        "accepted and unused: decnet delivers no mail, not even a first one",
     ),
 ];
 
-pub(super) const MAILBOX: &[Setting] =
-    &[Setting::new("email_seed", Path, None, "directory of .eml or .json files that fill the mailbox")];
+pub(super) const MAILBOX: &[Setting] = &[
+    Setting::new("email_seed", Path, None, "directory of .eml or .json files that are added to the mailbox"),
+    Setting::new("user", Text, None, "further account that gets in"),
+    Setting::new("password", Password, None, "password of the further account"),
+    Setting::new(
+        "accept",
+        Enum(&["accounts", "none", "all"]),
+        Some("accounts"),
+        "who gets in: accounts (`user`, admin/admin123, root/toor, mail/mail, user/user), none, or all",
+    ),
+    Setting::new(
+        "plaintext_auth",
+        Bool,
+        Some("true"),
+        "whether logins without TLS are taken; Dovecot's own default is false",
+    ),
+];
 
 pub(super) const RDP: &[Setting] =
     &[Setting::new("nla", Bool, Some("false"), "whether it asks for network level authentication")];

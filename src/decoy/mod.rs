@@ -11,6 +11,7 @@ pub mod custom;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
+pub mod mail;
 pub mod mysql;
 pub mod redis;
 pub mod session;
@@ -71,9 +72,13 @@ pub fn registry(slug: &str) -> Option<Build> {
         "conpot" => conpot::build,
         "ftp" => ftp::build,
         "http" => http::build,
+        "imap" => mail::imap::build,
         "mysql" => mysql::build,
+        "pop3" => mail::pop3::build,
         "redis" => redis::build,
         "sip" => sip::build,
+        "smtp" => mail::smtp::build,
+        "smtp_relay" => mail::smtp::build_relay,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         "tftp" => tftp::build,

@@ -5,6 +5,7 @@
 
 mod clients;
 mod clients_ics;
+mod clients_mail;
 #[allow(unreachable_pub, reason = "one binary: everything here is for its other modules")]
 mod common;
 mod environment;
