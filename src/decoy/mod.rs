@@ -8,11 +8,16 @@ pub mod ber;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
+pub(crate) mod le;
+pub mod mssql;
 pub mod mysql;
+pub(crate) mod ntlm;
+pub mod rdp;
 pub mod redis;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
+pub mod smb;
 pub mod ssh;
 pub mod telnet;
 #[cfg(test)]
@@ -65,6 +70,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "http" => http::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
+        "smb" => smb::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         _ => return None,
