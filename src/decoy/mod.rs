@@ -68,7 +68,9 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "ftp" => ftp::build,
         "http" => http::build,
+        "mssql" => mssql::build,
         "mysql" => mysql::build,
+        "rdp" => rdp::build,
         "redis" => redis::build,
         "smb" => smb::build,
         "ssh" => ssh::build,

@@ -77,6 +77,15 @@ impl<'a> Request<'a> {
         self.reply(status, &[], &[])
     }
 
+    /// Appends a text in the form that the client understands.
+    pub(super) fn text(&self, out: &mut Vec<u8>, text: &str) {
+        if self.wide() {
+            out.wide(text).u16(0);
+        } else {
+            out.put(text.as_bytes()).u8(0);
+        }
+    }
+
     /// Whether texts are in UTF-16.
     pub(super) fn wide(&self) -> bool {
         self.flags & 0x8000 != 0

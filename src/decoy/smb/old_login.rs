@@ -43,8 +43,13 @@ impl Conn {
                 let (system, server) = self.native();
                 let mut words = vec![0xff, 0, 0, 0];
                 words.u16(u16::from(who == Who::Guest));
-                let mut data = vec![0];
-                data.wide(&system).u16(0).wide(&server).u16(0).wide(&self.smb.host.workgroup).u16(0);
+                let mut data = Vec::new();
+                if request.wide() {
+                    data.push(0);
+                }
+                request.text(&mut data, &system);
+                request.text(&mut data, &server);
+                request.text(&mut data, &self.smb.host.workgroup);
                 with_user(request.reply(status::OK, &words, &data), user)
             }
             Err(status) => request.error(status),
@@ -115,12 +120,13 @@ impl Conn {
         words.u16(u16::from(guest)).u16(le::short(token.len()));
         let mut data = token;
         // The texts lie on even offsets: before the data are header, count, four words, count.
-        if data.len().is_multiple_of(2) {
+        if request.wide() && data.len().is_multiple_of(2) {
             data.push(0);
         }
-        data.wide(&system).u16(0).wide(&server).u16(0);
+        request.text(&mut data, &system);
+        request.text(&mut data, &server);
         if !self.smb.host.system.windows {
-            data.wide(&self.smb.host.workgroup).u16(0);
+            request.text(&mut data, &self.smb.host.workgroup);
         }
         with_user(request.reply(status, &words, &data), user)
     }
@@ -140,7 +146,7 @@ impl Conn {
                 if pipes {
                     data.push(0);
                 } else {
-                    data.wide("NTFS").u16(0);
+                    request.text(&mut data, "NTFS");
                 }
                 let mut out = request.reply(status::OK, &words, &data);
                 out[24..26].copy_from_slice(&tree.to_le_bytes());

@@ -314,18 +314,17 @@ impl Conn {
         out
     }
 
+    /// Several channels, leases of folders and (before 3.1.1) enciphering are had when both sides have them.
     fn capabilities(&self, dialect: u16) -> u32 {
-        let windows = self.smb.host.system.windows;
-        match dialect {
-            0x0202 => 1,
-            0x0210 | 0x02ff => 7,
-            0x0300 | 0x0302 => {
-                let base = if windows { 0x2f } else { 0x0f };
-                base | self.client.capabilities & 0x40
-            }
-            _ if windows => 0x2f,
-            _ => 0x0f,
-        }
+        let both = match (dialect, self.smb.host.system.windows) {
+            (0x0202, _) => return 1,
+            (0x0300 | 0x0302, true) => 0x68,
+            (0x0300 | 0x0302, false) => 0x48,
+            (0x0311, true) => 0x28,
+            (0x0311, false) => 0x08,
+            _ => 0,
+        };
+        7 | self.client.capabilities & both
     }
 
     /// Answers the check that nobody tampered with the negotiation.
