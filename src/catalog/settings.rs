@@ -155,7 +155,12 @@ pub(super) const SMB: &[Setting] = &[
         Some("true"),
         "whether clients without a password see the shares; Samba lets unknown users in as guests then",
     ),
-    Setting::new("share", Text, None, "name of the share with files; `public` or `Data` without it; blank: none"),
+    Setting::new(
+        "share",
+        Text,
+        None,
+        "name of the share with files; `public` or `Data` without it; blank: none",
+    ),
 ];
 
 pub(super) const MSSQL: &[Setting] = &[

@@ -12,11 +12,11 @@ use p256::ecdsa::signature::Signer as _;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use p256::pkcs8::EncodePrivateKey as _;
 use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, PKCS_ECDSA_P256_SHA256};
-use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 use rustls::crypto::ring;
-use rustls::version::TLS12;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::version::TLS12;
+use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -144,8 +144,7 @@ impl Tls {
                     draft = draft.text("tls.client.server_name", name);
                 }
                 if let Some(version) = tls.protocol_version().and_then(|v| v.as_str()) {
-                    draft = draft
-                        .text("tls.version", &version.trim_start_matches("TLSv").replace('_', "."));
+                    draft = draft.text("tls.version", &version.trim_start_matches("TLSv").replace('_', "."));
                 }
                 if let Some(suite) = tls.negotiated_cipher_suite() {
                     draft = draft.text("tls.cipher", suite.suite().as_str().unwrap_or("unknown"));

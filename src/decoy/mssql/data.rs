@@ -26,14 +26,19 @@ impl Data {
     /// Those of a machine; `user` is the account that gets in.
     pub(super) fn new(seed: &Seed, host: &Host, user: &str) -> Self {
         let (name, tables) = seed.pick("mssql/application", APPLICATIONS).copied().unwrap_or(APPLICATIONS[0]);
-        let mut databases: Vec<String> = ["master", "tempdb", "model", "msdb", name].map(str::to_owned).into();
+        let mut databases: Vec<String> =
+            ["master", "tempdb", "model", "msdb", name].map(str::to_owned).into();
         if seed.number("mssql/second", 2) == 1 {
             databases.push(format!("{name}_Test"));
         }
         let mut logins = vec!["sa".to_owned()];
         logins.extend(
-            ["##MS_PolicyTsqlExecutionLogin##", "##MS_PolicyEventProcessingLogin##", "BUILTIN\\Administrators"]
-                .map(str::to_owned),
+            [
+                "##MS_PolicyTsqlExecutionLogin##",
+                "##MS_PolicyEventProcessingLogin##",
+                "BUILTIN\\Administrators",
+            ]
+            .map(str::to_owned),
         );
         if host.system.windows {
             logins.extend(["NT SERVICE\\MSSQLSERVER", "NT SERVICE\\SQLSERVERAGENT"].map(str::to_owned));
@@ -61,15 +66,16 @@ impl Data {
         let (columns, rows): (&[&str], Vec<Vec<Value>>) = match name {
             "databases" | "sysdatabases" => (
                 if name == "databases" {
-                    &["name", "database_id", "state_desc", "recovery_model_desc"]
+                    &["name", "database_id", "state_desc", "recovery_model_desc", "is_trustworthy_on"]
                 } else {
-                    &["name", "dbid", "status", "filename"]
+                    &["name", "dbid", "status", "filename", "is_trustworthy_on"]
                 },
                 numbered(&self.databases, 1)
                     .into_iter()
                     .map(|(id, name)| {
                         let model = if id == 2 { "SIMPLE" } else { "FULL" };
-                        vec![text(&name), Value::Int(id), text("ONLINE"), text(model)]
+                        let trusted = Value::Int(i64::from(id == 4));
+                        vec![text(&name), Value::Int(id), text("ONLINE"), text(model), trusted]
                     })
                     .collect(),
             ),

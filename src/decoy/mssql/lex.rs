@@ -105,7 +105,8 @@ pub(super) fn words(text: &str) -> Result<Vec<Word>, String> {
 /// Words that begin a statement wherever they stand.
 const STARTS: &[&str] = &["exec", "execute", "reconfigure", "use", "declare", "print", "waitfor"];
 /// Statements after which `select` begins another one.
-const CLOSED: &[&str] = &["set", "exec", "execute", "reconfigure", "use", "declare", "print", "select", "waitfor"];
+const CLOSED: &[&str] =
+    &["set", "exec", "execute", "reconfigure", "use", "declare", "print", "select", "waitfor"];
 
 /// Cuts words into statements.
 pub(super) fn statements(words: Vec<Word>) -> Vec<Vec<Word>> {
@@ -113,11 +114,10 @@ pub(super) fn statements(words: Vec<Word>) -> Vec<Vec<Word>> {
     let mut current: Vec<Word> = Vec::new();
     let mut depth = 0u32;
     for word in words {
-        let first = current.first().map(Word::text).unwrap_or_default().to_lowercase();
+        let closed = || current.first().is_some_and(|first| CLOSED.iter().any(|word| first.is(word)));
         let union = current.last().is_some_and(|last| last.is("union") || last.is("all") || last.is("as"));
         let starts = depth == 0 && !current.is_empty() && !union && {
-            STARTS.iter().any(|s| word.is(s))
-                || ((word.is("select") || word.is("set")) && CLOSED.contains(&&*first))
+            STARTS.iter().any(|s| word.is(s)) || ((word.is("select") || word.is("set")) && closed())
         };
         if word.sign(';') || starts {
             depth = 0;
@@ -183,7 +183,9 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            of("exec sp_configure 'show advanced options',1 RECONFIGURE; -- x;y\nEXEC xp_cmdshell N'dir ''a''' /* /* ; */ */"),
+            of(
+                "exec sp_configure 'show advanced options',1 RECONFIGURE; -- x;y\nEXEC xp_cmdshell N'dir ''a''' /* /* ; */ */"
+            ),
             ["exec sp_configure show advanced options , 1", "RECONFIGURE", "EXEC xp_cmdshell dir 'a'"]
         );
         assert_eq!(of("set nocount on select 1"), ["set nocount on", "select 1"]);

@@ -232,8 +232,7 @@ impl Mssql {
         login: &Login,
     ) -> io::Result<()> {
         let version = login.version.min(0x7400_0004);
-        let mut sql =
-            Sql::new(&self.product, (&self.host, &self.persona, record), &login.user, &login.host);
+        let mut sql = Sql::new(&self.product, (&self.host, &self.persona, record), &login.user, &login.host);
         sql.process = 51 + u16::try_from(self.persona.seed.number("mssql/process", 30)).unwrap_or(0);
         if let Some(known) = sql.data.databases.iter().find(|d| d.eq_ignore_ascii_case(&login.database)) {
             sql.database.clone_from(known);

@@ -26,7 +26,8 @@ const RELEASES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Year by major version.
-const YEARS: &[(u16, u16)] = &[(17, 2025), (16, 2022), (15, 2019), (14, 2017), (13, 2016), (12, 2014), (11, 2012)];
+const YEARS: &[(u16, u16)] =
+    &[(17, 2025), (16, 2022), (15, 2019), (14, 2017), (13, 2016), (12, 2014), (11, 2012)];
 
 impl Product {
     /// Draws one, or takes that of the setting `version`.
@@ -49,9 +50,11 @@ impl Product {
             Some((_, level, article, built)) => (*level, format!(" ({article})"), *built),
             None => ("RTM", String::new(), "Sep 24 2019 13:48:23"),
         };
-        let editions = if windows { &["Standard Edition", "Express Edition"][..] } else { &["Developer Edition"] };
+        let editions =
+            if windows { &["Standard Edition", "Express Edition"][..] } else { &["Developer Edition"] };
         let edition = persona.seed.pick("mssql/edition", editions).copied().unwrap_or("Standard Edition");
-        let edition = if host.system.name.contains("Server") || !windows { edition } else { "Express Edition" };
+        let edition =
+            if host.system.name.contains("Server") || !windows { edition } else { "Express Edition" };
         let system = if windows {
             let system = host.system;
             format!("{} 10.0 <X64> (Build {}: ) (Hypervisor)", system.name, system.build)
@@ -98,7 +101,9 @@ mod tests {
         persona.nmap_os = "windows_server".into();
         let settings = [("version".to_owned(), "16.0.4195.2".into())].into_iter().collect();
         let product = Product::new(&persona, &settings, &Host::new(&persona));
-        assert!(product.text.starts_with("Microsoft SQL Server 2022 (RTM-CU19) (KB5054531) - 16.0.4195.2 (X64)"));
+        assert!(
+            product.text.starts_with("Microsoft SQL Server 2022 (RTM-CU19) (KB5054531) - 16.0.4195.2 (X64)")
+        );
         assert!(product.text.contains("Windows Server 2016 Standard 10.0 <X64> (Build 14393: )"));
         assert_eq!((parse("x"), parse("1.2"), parse("15.0.70000")), (None, None, None));
     }

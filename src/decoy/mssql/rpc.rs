@@ -91,7 +91,11 @@ fn parameter(reader: &mut Reader<'_>) -> Option<String> {
             let most = reader.u16()?;
             reader.take(5)?;
             let bytes = if most == 0xffff { chunks(reader)? } else { counted(reader)?.to_vec() };
-            if matches!(kind, 0xe7 | 0xef) { le::text(&bytes) } else { String::from_utf8_lossy(&bytes).into_owned() }
+            if matches!(kind, 0xe7 | 0xef) {
+                le::text(&bytes)
+            } else {
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
         }
         0xa5 | 0xad => {
             let most = reader.u16()?;

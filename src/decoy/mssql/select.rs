@@ -46,9 +46,13 @@ pub(super) fn run(sql: &Sql<'_>, mut words: &[Word]) -> Result<Rows, Failed> {
     };
     let wanted = filter(rest);
     let keeps = |row: &&Vec<Value>| match &wanted {
-        Some((column, texts)) => view.columns.iter().position(|c| c.eq_ignore_ascii_case(column)).is_none_or(|n| {
-            row.get(n).is_some_and(|v| matches!(v, Value::Text(t) if texts.iter().any(|w| w.eq_ignore_ascii_case(t))))
-        }),
+        Some((column, texts)) => {
+            view.columns.iter().position(|c| c.eq_ignore_ascii_case(column)).is_none_or(|n| {
+                row.get(n).is_some_and(
+                    |v| matches!(v, Value::Text(t) if texts.iter().any(|w| w.eq_ignore_ascii_case(t))),
+                )
+            })
+        }
         None => true,
     };
     let rows: Vec<&Vec<Value>> = view.rows.iter().filter(keeps).take(limit).collect();
@@ -122,7 +126,9 @@ fn is_schema(name: &str) -> bool {
 fn filter(words: &[Word]) -> Option<(String, Vec<String>)> {
     let at = lex::find(words, "where")?;
     match words.get(at + 1..)? {
-        [Word::Name(column), Word::Sign('='), Word::Text(text), ..] => Some((column.clone(), vec![text.clone()])),
+        [Word::Name(column), Word::Sign('='), Word::Text(text), ..] => {
+            Some((column.clone(), vec![text.clone()]))
+        }
         [Word::Name(column), keyword, Word::Sign('('), rest @ ..] if keyword.is("in") => {
             let texts = rest.iter().take_while(|word| !word.sign(')')).filter_map(|word| match word {
                 Word::Text(text) => Some(text.clone()),
@@ -172,7 +178,8 @@ fn atom(sql: &Sql<'_>, mut words: &[Word], row: Option<(&[String], &[Value])>) -
                         arguments.first().copied().unwrap_or_default()
                     }
                     other => {
-                        let text = arguments.first().and_then(|a| a.last()).map(Word::text).unwrap_or_default();
+                        let text =
+                            arguments.first().and_then(|a| a.last()).map(Word::text).unwrap_or_default();
                         return function(sql, other, &text);
                     }
                 }
@@ -262,7 +269,9 @@ fn property(sql: &Sql<'_>, name: &str) -> Value {
         "productminorversion" => Value::Text(product.version[1].to_string()),
         "productbuild" => Value::Text(product.version[2].to_string()),
         "edition" => Value::Text(format!("{} (64-bit)", product.edition)),
-        "editionid" => Value::Int(if product.edition.starts_with("Standard") { -1_534_726_760 } else { -1_592_396_055 }),
+        "editionid" => {
+            Value::Int(if product.edition.starts_with("Standard") { -1_534_726_760 } else { -1_592_396_055 })
+        }
         "engineedition" => Value::Int(match product.edition {
             e if e.starts_with("Express") => 4,
             e if e.starts_with("Standard") => 2,
@@ -272,7 +281,9 @@ fn property(sql: &Sql<'_>, name: &str) -> Value {
         "instancename" => Value::Null,
         "collation" => text("SQL_Latin1_General_CP1_CI_AS"),
         "isintegratedsecurityonly" | "isclustered" | "issingleuser" | "ishadrenabled" => Value::Int(0),
-        "processid" => Value::Int(i64::try_from(1000 + sql.persona.seed.number("mssql/pid", 7000)).unwrap_or(0)),
+        "processid" => {
+            Value::Int(i64::try_from(1000 + sql.persona.seed.number("mssql/pid", 7000)).unwrap_or(0))
+        }
         _ => Value::Null,
     }
 }

@@ -40,9 +40,13 @@ pub(super) fn run(command: &str, persona: &Persona, host: &Host, product: &Produ
         "net" if lower.starts_with("net user ") || lower.starts_with("net localgroup ") => {
             "System error 5 has occurred.\n\nAccess is denied.\n".to_owned()
         }
-        "net" => format!("\nUser accounts for \\\\{}\n\n{}\nAdministrator            DefaultAccount           Guest\nThe command completed successfully.\n", product.server, "-".repeat(79)),
-        "powershell" | "certutil" | "bitsadmin" | "curl" | "mshta" | "rundll32" | "regsvr32" | "wmic" | "reg"
-        | "sc" | "schtasks" | "tasklist" => "Access is denied.".to_owned(),
+        "net" => format!(
+            "\nUser accounts for \\\\{}\n\n{}\nAdministrator            DefaultAccount           Guest\nThe command completed successfully.\n",
+            product.server,
+            "-".repeat(79)
+        ),
+        "powershell" | "certutil" | "bitsadmin" | "curl" | "mshta" | "rundll32" | "regsvr32" | "wmic"
+        | "reg" | "sc" | "schtasks" | "tasklist" => "Access is denied.".to_owned(),
         "" => String::new(),
         other => format!(
             "'{other}' is not recognized as an internal or external command,\noperable program or batch file."

@@ -139,11 +139,14 @@ impl<'a> Sql<'a> {
                 tokens.done(more, 0xc3, Some(0), false);
             }
             "set" | "declare" | "if" | "begin" | "end" | "while" | "create" | "alter" | "drop" | "grant"
-            | "revoke" | "deny" | "backup" | "restore" | "waitfor" | "commit" | "rollback" | "save" | "go"
-            | "else" | "with" | "dbcc" | "bulk" | "kill" | "return" | "checkpoint" | "open" | "close" => {
+            | "revoke" | "deny" | "backup" | "restore" | "waitfor" | "commit" | "rollback" | "save"
+            | "go" | "else" | "with" | "dbcc" | "bulk" | "kill" | "return" | "checkpoint" | "open"
+            | "close" => {
                 tokens.done(more, 0xfd, None, false);
             }
-            "shutdown" => return Err((6004, (10, 1), "User does not have permission to perform this action.".into())),
+            "shutdown" => {
+                return Err((6004, (10, 1), "User does not have permission to perform this action.".into()));
+            }
             _ if first && matches!(head, Word::Name(_)) => self.execute(words, more, tokens)?,
             _ => return Err((102, (15, 1), format!("Incorrect syntax near '{}'.", head.text()))),
         }
@@ -157,7 +160,10 @@ impl<'a> Sql<'a> {
         {
             words = rest;
         }
-        let end = words.iter().position(|word| !matches!(word, Word::Name(_) | Word::Sign('.'))).unwrap_or(words.len());
+        let end = words
+            .iter()
+            .position(|word| !matches!(word, Word::Name(_) | Word::Sign('.')))
+            .unwrap_or(words.len());
         // Names follow one another with points in between; the first that does not is an argument.
         let mut name_end = 0;
         while name_end < end {
@@ -204,8 +210,7 @@ impl<'a> Sql<'a> {
                     .bytes("file.path", argument(0).as_bytes())
                     .emit();
                 if lower == "xp_fileexist" {
-                    let mut rows =
-                        table(&["File Exists", "File is a Directory", "Parent Directory Exists"]);
+                    let mut rows = table(&["File Exists", "File is a Directory", "Parent Directory Exists"]);
                     rows.rows.push(vec![Value::Int(0), Value::Int(0), Value::Int(1)]);
                     rows
                 } else {
@@ -214,7 +219,11 @@ impl<'a> Sql<'a> {
             }
             "xp_regread" | "xp_instance_regread" => table(&["Value", "Data"]),
             "sp_oacreate" | "sp_oamethod" | "sp_oagetproperty" => {
-                self.record.event(Kind::Command, &lower).outcome(false).text("mssql.argument", argument(0)).emit();
+                self.record
+                    .event(Kind::Command, &lower)
+                    .outcome(false)
+                    .text("mssql.argument", argument(0))
+                    .emit();
                 return Err(blocked("Ole Automation Procedures", &lower));
             }
             "sp_databases" => {
@@ -231,9 +240,18 @@ impl<'a> Sql<'a> {
                 rows.rows.push(vec![server, Value::Text("SQLNCLI".into()), Value::Text("SQL Server".into())]);
                 rows
             }
-            "sp_who" | "sp_who2" => table(&["spid", "ecid", "status", "loginame", "hostname", "blk", "dbname", "cmd"]),
-            "sp_addsrvrolemember" | "sp_addlogin" | "sp_password" | "sp_addlinkedserver" | "sp_droplogin"
-            | "sp_dropextendedproc" | "sp_addextendedproc" | "sp_reset_connection" | "sp_setapprole" => {
+            "sp_who" | "sp_who2" => {
+                table(&["spid", "ecid", "status", "loginame", "hostname", "blk", "dbname", "cmd"])
+            }
+            "sp_addsrvrolemember"
+            | "sp_addlogin"
+            | "sp_password"
+            | "sp_addlinkedserver"
+            | "sp_droplogin"
+            | "sp_dropextendedproc"
+            | "sp_addextendedproc"
+            | "sp_reset_connection"
+            | "sp_setapprole" => {
                 tokens.returned(0, more);
                 return Ok(());
             }
@@ -291,7 +309,8 @@ impl<'a> Sql<'a> {
         let Some(name) = arguments.first() else {
             return self.show(0..shown, more, tokens);
         };
-        let found = self.options.iter().position(|option| option.0.eq_ignore_ascii_case(name)).filter(|n| *n < shown);
+        let found =
+            self.options.iter().position(|option| option.0.eq_ignore_ascii_case(name)).filter(|n| *n < shown);
         let Some(at) = found else {
             let text =
                 format!("The configuration option '{name}' does not exist, or it may be an advanced option.");

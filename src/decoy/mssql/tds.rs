@@ -187,7 +187,8 @@ impl Login {
         let (offset, length) = (reader.u16()?, reader.u16()?);
         let sspi = raw(offset, length, 1);
         let text = |(offset, count)| le::text(raw(offset, count, 2));
-        let clear: Vec<u8> = raw(password.0, password.1, 2).iter().map(|b| (b ^ 0xa5).rotate_left(4)).collect();
+        let clear: Vec<u8> =
+            raw(password.0, password.1, 2).iter().map(|b| (b ^ 0xa5).rotate_left(4)).collect();
         Some(Self {
             version,
             host: text(host),
@@ -219,7 +220,11 @@ mod tests {
 
     #[test]
     fn prelogin_of_nmap() {
-        let probe = hex::decode("00001500060100 1b000102001c000c0300280004ff080001550000004d5353514c53657276657200480f0000".replace(' ', "")).unwrap();
+        let probe = hex::decode(
+            "00001500060100 1b000102001c000c0300280004ff080001550000004d5353514c53657276657200480f0000"
+                .replace(' ', ""),
+        )
+        .unwrap();
         let prelogin = Prelogin::parse(&probe).unwrap();
         assert_eq!((prelogin.encryption, prelogin.version), (Encryption::Login, Some([8, 0, 1, 0x55, 0, 0])));
         let answer = packets(kind::ANSWER, 0, &prelogin.answer([15, 0, 4430, 1]));
@@ -234,6 +239,9 @@ mod tests {
     fn messages_are_cut_into_packets() {
         let out = packets(4, 51, &[7; 5000]);
         assert_eq!(out.len(), 5016);
-        assert_eq!((&out[..8], &out[4096..4104]), (&[4, 0, 16, 0, 0, 51, 1, 0][..], &[4, 1, 3, 152, 0, 51, 2, 0][..]));
+        assert_eq!(
+            (&out[..8], &out[4096..4104]),
+            (&[4, 0, 16, 0, 0, 51, 1, 0][..], &[4, 1, 3, 152, 0, 51, 2, 0][..])
+        );
     }
 }

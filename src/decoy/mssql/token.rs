@@ -139,7 +139,9 @@ impl<'a> Tokens<'a> {
     pub(super) fn rows(&mut self, set: &Rows) {
         self.out.u8(0x81).u16(le::short(set.columns.len()));
         let numbers: Vec<bool> = (0..set.columns.len())
-            .map(|n| !set.rows.is_empty() && set.rows.iter().all(|row| !matches!(row.get(n), Some(Value::Text(_)))))
+            .map(|n| {
+                !set.rows.is_empty() && set.rows.iter().all(|row| !matches!(row.get(n), Some(Value::Text(_))))
+            })
             .collect();
         for (name, number) in set.columns.iter().zip(&numbers) {
             if self.wide {

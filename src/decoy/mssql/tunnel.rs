@@ -30,7 +30,15 @@ pub(super) struct Tunnel {
 impl Tunnel {
     /// Around a stream.
     pub(super) fn new(inner: Counted) -> Self {
-        Self { inner, wrapping: true, header: [0; HEADER], have: 0, left: 0, flight: Vec::new(), out: Vec::new() }
+        Self {
+            inner,
+            wrapping: true,
+            header: [0; HEADER],
+            have: 0,
+            left: 0,
+            flight: Vec::new(),
+            out: Vec::new(),
+        }
     }
 
     /// The handshake is over.

@@ -115,10 +115,7 @@ mod tests {
             "750c783e6ab0b503eaa86e310a5db738"
         );
         assert_eq!(
-            hex::encode(hmac_md5(
-                &[0xaa; 80],
-                &[b"Test Using Larger Than Block-Size Key - Hash Key First"]
-            )),
+            hex::encode(hmac_md5(&[0xaa; 80], &[b"Test Using Larger Than Block-Size Key - Hash Key First"])),
             "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd"
         );
         assert_eq!(hex::encode(Rc4::new(b"Key").apply(b"Plaintext")), "bbf316e8d940af0ad3");

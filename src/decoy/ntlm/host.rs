@@ -34,8 +34,7 @@ pub(crate) struct System {
 /// What Windows set-up asks nothing about is a workgroup of this name.
 const WORKGROUP: &str = "WORKGROUP";
 
-const WORKSTATION: System =
-    System { windows: true, name: "Windows 10 Pro", build: 19045, ntlm_build: 19041 };
+const WORKSTATION: System = System { windows: true, name: "Windows 10 Pro", build: 19045, ntlm_build: 19041 };
 // The oldest server in support, and the last that speaks SMB 1 unasked.
 const SERVER: System =
     System { windows: true, name: "Windows Server 2016 Standard", build: 14393, ntlm_build: 14393 };
@@ -75,9 +74,14 @@ impl Host {
         }
     }
 
-    /// The NetBIOS name of whoever knows its accounts: its domain, or itself.
+    /// Whether a domain knows its accounts, and not the machine itself.
+    pub(crate) fn is_member(&self) -> bool {
+        self.domain.is_some() && self.system.windows
+    }
+
+    /// The NetBIOS name of whoever knows its accounts.
     pub(crate) fn authority(&self) -> &str {
-        if self.domain.is_some() { &self.workgroup } else { &self.computer }
+        if self.is_member() { &self.workgroup } else { &self.computer }
     }
 }
 

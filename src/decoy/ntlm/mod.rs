@@ -109,14 +109,14 @@ impl Exchange {
 
 /// The message with the challenge.
 fn challenge(host: &Host, asked: u32, challenge: &[u8; 8]) -> Vec<u8> {
-    let member = host.domain.is_some() && host.system.windows;
+    let member = host.is_member();
     let mut flags = asked & flag::AGREED | flag::NTLM | flag::TARGET_INFO;
     flags |= if member { flag::TARGET_DOMAIN } else { flag::TARGET_SERVER };
     let unicode = flags & flag::UNICODE != 0;
     if unicode {
         flags &= !flag::OEM;
     }
-    let authority = if member { &host.workgroup } else { &host.computer };
+    let authority = host.authority();
     let target = if unicode { le::wide(authority) } else { authority.as_bytes().to_vec() };
     let mut info = Vec::new();
     let mut pair = |id: u16, value: &[u8]| {
@@ -296,12 +296,7 @@ impl Seal {
             _ => 5,
         };
         let cipher = Rc4::new(&derive(&key[..length], "sealing"));
-        Self {
-            sign: derive(key, "signing"),
-            cipher,
-            exchange: flags & flag::KEY_EXCHANGE != 0,
-            sequence: 0,
-        }
+        Self { sign: derive(key, "signing"), cipher, exchange: flags & flag::KEY_EXCHANGE != 0, sequence: 0 }
     }
 
     /// The signature of `message`.

@@ -55,10 +55,7 @@ fn a_login_is_taken_and_checked() {
     assert!(le::text(&challenge[56..]).starts_with("DESKTOP-1A2B3C4"));
     let token = answer(&challenge, "Admin", "CORP", "Passw0rd");
     let Step::Done(message) = exchange.step(&host(), &token) else { panic!() };
-    assert_eq!(
-        (&*message.user, &*message.domain, &*message.workstation),
-        ("Admin", "CORP", "ATTACKER")
-    );
+    assert_eq!((&*message.user, &*message.domain, &*message.workstation), ("Admin", "CORP", "ATTACKER"));
     assert_eq!(message.verify(&exchange.challenge, "Passw0rd"), Some([7; 16]));
     assert_eq!(message.verify(&exchange.challenge, "other"), None);
     let accounts = [("ADMIN".to_owned(), "x".to_owned()), ("admin".to_owned(), "Passw0rd".to_owned())];

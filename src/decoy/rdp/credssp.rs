@@ -96,7 +96,8 @@ pub(super) async fn accept(
         let Some(token) = &request.token else { return Ok(false) };
         match exchange.step(host, token) {
             Step::Continue(reply) => {
-                let one = ber::group(tag::SEQUENCE, &[ber::group(0xa0, &[ber::element(tag::OCTETS, &reply)])]);
+                let one =
+                    ber::group(tag::SEQUENCE, &[ber::group(0xa0, &[ber::element(tag::OCTETS, &reply)])]);
                 let tokens = ber::group(tag::SEQUENCE, &[one]);
                 session.write(&answer(0xa1, tokens)).await?;
             }

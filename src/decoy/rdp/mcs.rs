@@ -82,7 +82,7 @@ impl Client {
     pub(super) fn answer(&self, windows: bool, requested: u32) -> Vec<u8> {
         let mut core = Vec::new();
         if windows {
-            core.u16(0x0c01).u16(16).u32(0x0008_000f).u32(requested).u32(1);
+            core.u16(0x0c01).u16(16).u32(0x0008_000b).u32(requested).u32(1);
         } else {
             core.u16(0x0c01).u16(8).u32(0x0008_0004);
         }
@@ -98,8 +98,7 @@ impl Client {
         let mut head = Vec::new();
         head.u16(0x0c03).u16(le::short(net.len() + 4));
         let net = [head, net].concat();
-        let blocks =
-            if windows { [core, security, net].concat() } else { [core, net, security].concat() };
+        let blocks = if windows { [core, security, net].concat() } else { [core, net, security].concat() };
         let mut gcc = vec![0, 5, 0, 0x14, 0x7c, 0, 1, 0x2a, 0x14, 0x76, 0x0a, 1, 1, 0, 1, 0xc0, 0];
         gcc.put(b"McDn").put(&per(blocks.len())).put(&blocks);
         let domain = [0x16, 3, 0, 1, 0, 1, 0xfff8, 2].map(|n| ber::number(ber::tag::INTEGER, n));

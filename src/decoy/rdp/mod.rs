@@ -56,7 +56,10 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     };
     Arc::new(Rdp {
         nla: setting::flag(settings, "nla"),
-        accounts: account.map(|(user, password)| (user.to_owned(), password.to_owned())).into_iter().collect(),
+        accounts: account
+            .map(|(user, password)| (user.to_owned(), password.to_owned()))
+            .into_iter()
+            .collect(),
         host,
         tls,
     })
@@ -107,6 +110,11 @@ impl Rdp {
         }
         // Windows takes TLS without being asked whether it would.
         if windows && pending.first() == Some(&0x16) {
+            // What is older than TLS 1.2 gets no word, not even an alert; nor does anybody who may do without it.
+            let old = pending.get(9..11).is_none_or(|version| version < &[3, 3][..]);
+            if old || self.nla == Some(false) {
+                return Ok(());
+            }
             return self.secured(session, pending, protocol::TLS).await;
         }
         let request = tpkt::read(&mut session, &mut pending).await?;
@@ -116,7 +124,8 @@ impl Rdp {
             return if windows { Ok(()) } else { session.write(&mcs::ultimatum()).await };
         };
         let chosen = self.choose(request.protocols);
-        let mut draft = session.record.event(Kind::Request, "negotiate").outcome(!matches!(chosen, Some(Err(_))));
+        let mut draft =
+            session.record.event(Kind::Request, "negotiate").outcome(!matches!(chosen, Some(Err(_))));
         if let Some(cookie) = &request.cookie {
             draft = draft.text("rdp.cookie", cookie);
         }
@@ -212,7 +221,8 @@ impl Rdp {
     }
 
     fn record(&self, session: &Session, info: &Info) {
-        let mut draft = session.record.event(Kind::Login, "client_info").outcome(false).user(info.user.as_bytes());
+        let mut draft =
+            session.record.event(Kind::Login, "client_info").outcome(false).user(info.user.as_bytes());
         if !info.password.is_empty() {
             draft = draft.secret(info.password.as_bytes(), SecretKind::Plaintext);
         }

@@ -4,6 +4,7 @@
 //! list shares, read what lies there and leave files, which are hashed and forgotten. Samba's bytes are
 //! those of smbd 4.17.12 where it could be asked. Nothing is enciphered; what a known account says is signed.
 
+mod ask;
 mod info;
 mod name;
 mod old;
@@ -36,7 +37,7 @@ const FRAME_MAX: usize = CREDITS as usize * 0x1_0000 + 1024;
 /// Messages after which a connection ends.
 const FRAMES_MAX: u32 = 50_000;
 /// Logins of one connection.
-const SESSIONS_MAX: usize = 16;
+const SESSIONS_MAX: usize = 8;
 
 /// Makes the SMB decoy. Settings: `workgroup`, `domain`, `user` and `password` (an account that gets in),
 /// `guest` (whether sessions without a password are had), `share` (name of the share with files; blank: none).
@@ -53,7 +54,10 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     }
     Arc::new(Smb {
         shares: Shares::new(persona, settings, &host),
-        accounts: account.map(|(user, password)| (user.to_owned(), password.to_owned())).into_iter().collect(),
+        accounts: account
+            .map(|(user, password)| (user.to_owned(), password.to_owned()))
+            .into_iter()
+            .collect(),
         guest: setting::flag(settings, "guest").unwrap_or(true),
         speaks_old: host.system.windows || product::speaks_old(&persona.distro),
         guid,
@@ -123,7 +127,7 @@ struct Conn {
     dialect: u16,
     /// Hash over the messages of the negotiation.
     preauth: [u8; 64],
-    /// Capabilities, GUID, security mode and dialects that the client named.
+    /// Capabilities and GUID that the client named.
     client: smb2::Client,
     sessions: BTreeMap<u64, Login>,
     opens: BTreeMap<u64, open::Open>,

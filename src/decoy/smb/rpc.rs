@@ -183,9 +183,7 @@ impl Pipe {
             ("wkssvc", 0) => workstation_info(server, stub),
             _ if operation >= operations => return self.fault(call, UNKNOWN_OPERATION),
             // Opening a manager, a registry or a policy: a handle of zeros and "denied".
-            ("svcctl", 15 | 27) | ("winreg", 0..=4) => {
-                Some([&[0; 20][..], &DENIED.to_le_bytes()].concat())
-            }
+            ("svcctl", 15 | 27) | ("winreg", 0..=4) => Some([&[0; 20][..], &DENIED.to_le_bytes()].concat()),
             ("samr", 0 | 57 | 62 | 64) | ("lsarpc", 6 | 44) => {
                 Some([&[0; 20][..], &super::status::ACCESS_DENIED.to_le_bytes()].concat())
             }
@@ -215,7 +213,9 @@ impl Pipe {
 
 fn uuid(bytes: &[u8]) -> String {
     let mut reader = Reader::new(bytes);
-    let parts = (|| Some((reader.u32()?, reader.u16()?, reader.u16()?, reader.array::<2>()?, reader.array::<6>()?)))();
+    let parts =
+        (|| Some((reader.u32()?, reader.u16()?, reader.u16()?, reader.array::<2>()?, reader.array::<6>()?)))(
+        );
     let Some((a, b, c, d, e)) = parts else { return String::new() };
     format!("{a:08x}-{b:04x}-{c:04x}-{}-{}", hex::encode(d), hex::encode(e))
 }

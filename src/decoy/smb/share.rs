@@ -10,7 +10,7 @@ use crate::model::{Persona, Seed, Settings};
 /// Most files that one client may leave.
 const OWN_MAX: usize = 64;
 /// Most bytes of them that are kept for it to read again.
-const OWN_BYTES: usize = 1 << 20;
+const OWN_BYTES: usize = 512 * 1024;
 
 /// Kinds of shares, as srvsvc has them.
 const DISK: u32 = 0;
@@ -55,7 +55,11 @@ impl Shares {
         };
         let own = match settings.get("share").and_then(serde_json::Value::as_str) {
             Some("") => None,
-            _ => Some(setting::text(settings, "share").unwrap_or(if host.system.windows { "Data" } else { "public" })),
+            _ => Some(setting::text(settings, "share").unwrap_or(if host.system.windows {
+                "Data"
+            } else {
+                "public"
+            })),
         };
         let own = own.map(|name| share(name, DISK, "", Access::All));
         if host.system.windows {
@@ -182,8 +186,7 @@ impl Files {
 
     /// Makes a file or folder, or empties a file; none when the client has left too many.
     pub(super) fn make(&mut self, path: &str, folder: bool) -> Option<()> {
-        let node =
-            Node { path: path.to_owned(), folder, time: le::now(), size: 0, bytes: Vec::new() };
+        let node = Node { path: path.to_owned(), folder, time: le::now(), size: 0, bytes: Vec::new() };
         let count = self.own.len();
         match self.own.iter_mut().find(|node| node.path.eq_ignore_ascii_case(path)) {
             Some(old) => *old = node,
@@ -196,12 +199,16 @@ impl Files {
     /// Writes into a file of the client; what is over the limit counts but is not kept.
     pub(super) fn write(&mut self, path: &str, offset: u64, bytes: &[u8]) {
         let used: usize = self.own.iter().map(|node| node.bytes.len()).sum();
-        let Some(node) = self.own.iter_mut().find(|node| node.path.eq_ignore_ascii_case(path)) else { return };
+        let Some(node) = self.own.iter_mut().find(|node| node.path.eq_ignore_ascii_case(path)) else {
+            return;
+        };
         let end = offset.saturating_add(bytes.len() as u64);
         node.size = node.size.max(end);
         node.time = le::now();
         let (Ok(start), Ok(end)) = (usize::try_from(offset), usize::try_from(end)) else { return };
-        if end.saturating_sub(node.bytes.len()) > OWN_BYTES.saturating_sub(used) {
+        // Nor is what comes after a gap: then nothing is held that the client did not send.
+        let grows = end.saturating_sub(node.bytes.len());
+        if start > node.bytes.len() || grows > OWN_BYTES.saturating_sub(used) {
             return;
         }
         if node.bytes.len() < end {

@@ -12,7 +12,7 @@ use crate::event::Kind;
 /// Messages in one frame.
 const CHAIN_MAX: usize = 32;
 /// Shares one login may be in.
-const TREES_MAX: usize = 16;
+const TREES_MAX: usize = 8;
 /// Length of a header.
 pub(super) const HEADER: usize = 64;
 
@@ -39,7 +39,6 @@ const FLAG_PRIORITY: u32 = 0x70;
 pub(super) struct Client {
     pub(super) capabilities: u32,
     pub(super) guid: [u8; 16],
-    pub(super) mode: u16,
 }
 
 /// A header as far as it matters.
@@ -239,13 +238,12 @@ impl Conn {
         let mut reader = Reader::new(body);
         let mut parse = || {
             let (_, count) = (reader.u16()?, reader.u16()?);
-            let mode = reader.u16()?;
-            reader.u16()?;
+            reader.u32()?;
             let (capabilities, guid) = (reader.u32()?, reader.array()?);
             let (contexts, number) = (reader.u32()?, reader.u16()?);
             reader.u16()?;
             let dialects: Option<Vec<u16>> = (0..count.min(64)).map(|_| reader.u16()).collect();
-            Some((dialects?, Client { capabilities, guid, mode }, contexts, number))
+            Some((dialects?, Client { capabilities, guid }, contexts, number))
         };
         let Some((dialects, client, at, count)) = parse() else {
             return Some(Answer::error(status::INVALID_PARAMETER));
@@ -260,7 +258,9 @@ impl Conn {
         let mut contexts = Vec::new();
         if dialect == 0x0311 {
             let offered = usize::try_from(at).ok().and_then(|at| message.get(at..)).filter(|_| at >= 100);
-            let Some(answer) = offered.and_then(|bytes| contexts_for(bytes, count, self.smb.host.system.windows)) else {
+            let Some(answer) =
+                offered.and_then(|bytes| contexts_for(bytes, count, self.smb.host.system.windows))
+            else {
                 return Some(Answer::error(status::INVALID_PARAMETER));
             };
             contexts = answer;
