@@ -90,9 +90,7 @@ fn item(words: &[Word]) -> (String, &[Word]) {
     match words {
         [Word::Name(name), Word::Sign('='), rest @ ..] if !rest.is_empty() => (name.clone(), rest),
         [rest @ .., keyword, name] if keyword.is("as") => (name.text(), rest),
-        [rest @ .., last, Word::Name(name)]
-            if matches!(last, Word::Sign(')') | Word::Name(_) | Word::Number(_) | Word::Text(_)) =>
-        {
+        [rest @ .., Word::Sign(')') | Word::Name(_) | Word::Number(_) | Word::Text(_), Word::Name(name)] => {
             (name.clone(), &words[..rest.len() + 1])
         }
         _ => (String::new(), words),

@@ -37,7 +37,7 @@ pub(super) struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     /// An empty answer for a client of this version.
     pub(super) fn new(product: &'a Product, version: u32) -> Self {
-        Self { product, wide: version >= 0x7200_0000 && version < 0x8000_0000, out: Vec::new() }
+        Self { product, wide: (0x7200_0000..0x8000_0000).contains(&version), out: Vec::new() }
     }
 
     fn counted(out: &mut Vec<u8>, text: &str) {

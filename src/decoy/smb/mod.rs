@@ -2,7 +2,8 @@
 //!
 //! A login is taken with NTLM and recorded; guests and accounts of the settings get a session in which they
 //! list shares, read what lies there and leave files, which are hashed and forgotten. Samba's bytes are
-//! those of smbd 4.17.12 where it could be asked. Nothing is enciphered; what a known account says is signed.
+//! those of smbd 4.17.12 where it could be asked. Sessions of a known account are signed, and enciphered for
+//! clients that begin with it.
 
 mod ask;
 mod info;
@@ -12,6 +13,7 @@ mod old_login;
 mod open;
 mod product;
 mod rpc;
+mod seal;
 mod share;
 mod sign;
 mod smb2;
@@ -125,6 +127,8 @@ struct Conn {
     record: Recorder,
     /// 0 before negotiation.
     dialect: u16,
+    /// Cipher that was agreed on; 0: none.
+    cipher: u16,
     /// Hash over the messages of the negotiation.
     preauth: [u8; 64],
     /// Capabilities and GUID that the client named.
@@ -141,6 +145,7 @@ struct Login {
     /// Once it came out well.
     who: Option<Who>,
     key: Option<sign::Key>,
+    crypt: Option<seal::Crypt>,
     preauth: [u8; 64],
     trees: BTreeMap<u32, Tree>,
 }
@@ -166,6 +171,7 @@ impl Smb {
             smb: self.clone(),
             record: session.record.clone(),
             dialect: 0,
+            cipher: 0,
             preauth: [0; 64],
             client: smb2::Client::default(),
             sessions: BTreeMap::new(),
@@ -223,12 +229,33 @@ impl Conn {
         let reply = match message {
             [0xfe, b'S', b'M', b'B', ..] => self.smb2(message),
             [0xff, b'S', b'M', b'B', ..] => self.old(message),
+            [0xfd, b'S', b'M', b'B', ..] => self.sealed(message),
             _ => {
                 self.record.error("protocol", "no SMB message");
                 None
             }
         }?;
         Some(if reply.is_empty() { reply } else { framed(&reply) })
+    }
+
+    /// Answers an enciphered message in kind.
+    fn sealed(&mut self, message: &[u8]) -> Option<Vec<u8>> {
+        let session = seal::session(message)?;
+        let clear = self.sessions.get(&session)?.crypt.as_ref()?.open(message)?;
+        if !clear.starts_with(b"\xfeSMB") {
+            return None;
+        }
+        // The session may be gone after a logoff; its answer is enciphered all the same.
+        let mut crypt = self.sessions.get(&session)?.crypt.clone()?;
+        let reply = self.smb2(&clear)?;
+        if reply.is_empty() {
+            return Some(reply);
+        }
+        let out = crypt.seal(session, &reply)?;
+        if let Some(login) = self.sessions.get_mut(&session) {
+            login.crypt = Some(crypt);
+        }
+        Some(out)
     }
 
     /// Records what was left open: a client that breaks off left its files all the same.

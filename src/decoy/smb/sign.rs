@@ -63,7 +63,7 @@ fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
 }
 
 /// SP 800-108 in counter mode, one round.
-fn derive(key: &[u8; 16], label: &[u8], context: &[u8]) -> [u8; 16] {
+pub(super) fn derive(key: &[u8; 16], label: &[u8], context: &[u8]) -> [u8; 16] {
     hmac_sha256(key, &[&[0, 0, 0, 1], label, &[0], context, &[0, 0, 0, 128]])
 }
 

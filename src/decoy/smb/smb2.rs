@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::seal::{CCM, Crypt, GCM};
 use super::share::Access;
 use super::sign::{self, Key};
 use super::{CREDITS, Conn, Login, SESSIONS_MAX, Tree, Who, status};
@@ -263,7 +264,10 @@ impl Conn {
             else {
                 return Some(Answer::error(status::INVALID_PARAMETER));
             };
-            contexts = answer;
+            (contexts, self.cipher) = answer;
+        }
+        if matches!(dialect, 0x0300 | 0x0302) && client.capabilities & 0x40 != 0 {
+            self.cipher = CCM;
         }
         self.client = client;
         self.dialect = dialect;
@@ -352,7 +356,7 @@ impl Conn {
             header.session = u64::from_le_bytes(number) | 1;
             self.sessions.insert(header.session, Login::new(self.preauth));
         }
-        let dialect = self.dialect;
+        let (dialect, cipher) = (self.dialect, self.cipher);
         let Some(login) = self.sessions.get_mut(&header.session) else {
             return Answer::error(status::USER_SESSION_DELETED);
         };
@@ -380,6 +384,8 @@ impl Conn {
                         return Answer::error(status::USER_SESSION_DELETED);
                     };
                     login.who = Some(who);
+                    login.crypt =
+                        key.as_ref().and_then(|key| Crypt::new(dialect, cipher, key, &login.preauth));
                     login.key = key.map(|key| Key::new(dialect, &key, &login.preauth));
                     let flags = match who {
                         Who::Guest => 1,
@@ -452,7 +458,7 @@ impl Conn {
 impl Login {
     /// One that has begun.
     pub(super) fn new(preauth: [u8; 64]) -> Self {
-        Self { exchange: None, who: None, key: None, preauth, trees: BTreeMap::new() }
+        Self { exchange: None, who: None, key: None, crypt: None, preauth, trees: BTreeMap::new() }
     }
 }
 
@@ -462,9 +468,10 @@ fn session_body(flags: u16, token: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Our contexts for those that a client offers; none when it offers no hash that we have.
-fn contexts_for(mut bytes: &[u8], count: u16, windows: bool) -> Option<Vec<Vec<u8>>> {
+/// Our contexts for those that a client offers, and the cipher chosen; none when it offers no hash that we have.
+fn contexts_for(mut bytes: &[u8], count: u16, windows: bool) -> Option<(Vec<Vec<u8>>, u16)> {
     let mut hash = None;
+    let mut cipher = 0;
     let mut others = Vec::new();
     for _ in 0..count.min(16) {
         let mut reader = Reader::new(bytes);
@@ -483,9 +490,10 @@ fn contexts_for(mut bytes: &[u8], count: u16, windows: bool) -> Option<Vec<Vec<u
             }
             2 => {
                 let ciphers: Vec<u16> = (0..data.u16()?.min(16)).map_while(|_| data.u16()).collect();
-                if let Some(cipher) = [2u16, 1, 4, 3].into_iter().find(|c| ciphers.contains(c)) {
+                if let Some(found) = [GCM, CCM].into_iter().find(|c| ciphers.contains(c)) {
+                    cipher = found;
                     let mut body = vec![1, 0];
-                    body.u16(cipher);
+                    body.u16(found);
                     others.push(context(2, &body));
                 }
             }
@@ -503,7 +511,7 @@ fn contexts_for(mut bytes: &[u8], count: u16, windows: bool) -> Option<Vec<Vec<u
     }
     let mut all = vec![hash?];
     all.extend(others);
-    Some(all)
+    Some((all, cipher))
 }
 
 fn context(kind: u16, data: &[u8]) -> Vec<u8> {
