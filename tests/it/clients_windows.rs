@@ -96,6 +96,11 @@ fn smbclient_reads_and_leaves_files_in_every_dialect() {
             assert!(std::fs::read_to_string(world.path("todo.txt")).unwrap().contains("- "));
         }
     }
+    let encrypted = ["-U", "svc%Secret1", "--client-protection=encrypt", "-c", &script];
+    for dialect in ["SMB3_02", "SMB3_11"] {
+        let out = run(smbclient(&world, 10, "Data", &encrypted).args(["-m", dialect])).ok();
+        assert!(out.contains("inventory.csv"), "{dialect}\n{out}");
+    }
     let seen = event(&world, &["--service", "smb", "--kind", "file"], |e| e["action"] == "upload");
     assert_eq!(seen["file"]["size"], 11, "{seen}");
     assert_eq!(seen["file"]["hash"]["sha256"].as_str().unwrap().len(), 64, "{seen}");

@@ -183,14 +183,14 @@ impl Conn {
         const MS17: &str = "CVE-2017-0144";
         let user = u64::from(request.user);
         let entered = self.sessions.get(&user).is_some_and(|l| l.trees.contains_key(&request.tree.into()));
-        let total = request.word(1).map_or(0, usize::from);
         match request.command {
             // What a patched host answers to DoublePulsar's ping, whatever the tree.
             0x32 if request.word(14) == Some(0x0e) => {
                 self.attack("doublepulsar_ping", MS17);
                 return Some(request.error(status::NOT_IMPLEMENTED));
             }
-            0xa0 if request.words.get(7..11).is_some_and(|b| b[2..] != [0, 0]) || total > 0xff00 => {
+            // Data of more than 64 KiB in all: nobody but the exploit sends that.
+            0xa0 if request.words.get(9..11).is_some_and(|high| high != [0, 0]) => {
                 self.attack("eternalblue", MS17);
             }
             0x33 | 0xa1 => {
