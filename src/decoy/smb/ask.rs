@@ -1,6 +1,6 @@
 //! What versions 2 and 3 ask about files, folders and pipes, and what they set.
 
-use super::open::clean;
+use super::open::{DELETE, WRITE, clean};
 use super::share::Node;
 use super::smb2::Answer;
 use super::{Conn, info, status};
@@ -28,17 +28,18 @@ impl Conn {
             Some((code, id, input, most))
         })();
         let (code, id, input, most) = fields.ok_or(status::INVALID_PARAMETER)?;
+        let windows = self.smb.host.system.windows;
         let (output, more) = match code {
             // Negotiation, again.
             0x0014_0204 => (self.confirm(), false),
             // Referrals of a distributed file system.
-            0x0006_0194 if self.smb.host.system.windows => return Err(status::FS_DRIVER_REQUIRED),
+            0x0006_0194 if windows => return Err(status::FS_DRIVER_REQUIRED),
             0x0006_0194 => return Err(status::NOT_FOUND),
             // Write and read.
             0x0011_c017 => {
                 let number = self.with_id(session, body, 8)?;
                 if self.opens.get(&number).is_none_or(|open| open.pipe.is_none()) {
-                    return Err(status::INVALID_DEVICE_REQUEST);
+                    return Err(if windows { status::INVALID_DEVICE_REQUEST } else { status::NOT_SUPPORTED });
                 }
                 self.put(number, 0, input)?;
                 let most = usize::try_from(most).unwrap_or(0).min(0x1_0000);
@@ -47,7 +48,23 @@ impl Conn {
             }
             // Wait for a pipe.
             0x0011_0018 => (Vec::new(), false),
-            0x0014_01fc => return Err(status::NOT_SUPPORTED),
+            // Network interfaces; a reparse point; an identifier; a file with holes.
+            0x0014_01fc => return Err(status::INVALID_PARAMETER),
+            0x0009_00a8 => return Err(status::NOT_A_REPARSE_POINT),
+            0x0009_00c0 => {
+                let number = self.with_id(session, body, 8)?;
+                let mut object = self.smb.persona.seed.derive("smb/object")[..16].to_vec();
+                object[..8].copy_from_slice(&number.to_le_bytes());
+                object.resize(64, 0);
+                (object, false)
+            }
+            0x0009_00c4 => {
+                let number = self.with_id(session, body, 8)?;
+                if self.opens.get(&number).is_none_or(|open| open.access & WRITE == 0) {
+                    return Err(status::ACCESS_DENIED);
+                }
+                (Vec::new(), false)
+            }
             _ => return Err(status::INVALID_DEVICE_REQUEST),
         };
         let mut out = Vec::new();
@@ -73,8 +90,11 @@ impl Conn {
         }
         let windows = self.smb.host.system.windows;
         let open = self.opens.get_mut(&id).ok_or(status::FILE_CLOSED)?;
+        if !matches!(class, 1 | 2 | 3 | 12 | 37 | 38) {
+            return Err(status::INVALID_INFO_CLASS);
+        }
         if !open.folder {
-            return Err(status::INVALID_PARAMETER);
+            return Err(if windows { status::INVALID_PARAMETER } else { status::NOT_SUPPORTED });
         }
         if flags & 0x11 != 0 {
             (open.listed, open.pattern) = (0, None);
@@ -180,8 +200,10 @@ impl Conn {
             // Times and attributes; space set aside.
             (1, 4 | 19) => {}
             (1, 20) if own => files.resize(&open.path, number()?.min(1 << 40)),
-            (1, 13) if own => open.delete = input.first().is_some_and(|flag| *flag != 0),
-            (1, 13) => return Err(status::CANNOT_DELETE),
+            (1, 13) if own && open.access & DELETE != 0 => {
+                open.delete = input.first().is_some_and(|flag| *flag != 0)
+            }
+            (1, 13) => return Err(status::ACCESS_DENIED),
             (1, 10) => {
                 let length = input.get(16..20).and_then(|b| Reader::new(b).u32());
                 let length =

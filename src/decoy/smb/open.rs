@@ -16,6 +16,11 @@ const PATH_MAX: usize = 1024;
 /// Bytes of an uploaded file that its event shows.
 const HEAD: usize = 512;
 
+/// The right to write or append.
+pub(super) const WRITE: u32 = 0x6;
+/// The right to delete.
+pub(super) const DELETE: u32 = 0x1_0000;
+
 const DIRECTORY: u32 = 0x1;
 const NO_DIRECTORY: u32 = 0x40;
 const DELETE_ON_CLOSE: u32 = 0x1000;
@@ -98,7 +103,7 @@ impl Conn {
         let done = match command {
             5 => self.create(session, tree, message, body),
             6 => self.close(session, body),
-            7 => self.with_id(session, body, 8).map(|_| Answer::ok(vec![4, 0, 0, 0])),
+            7 => self.flush(session, body),
             8 => self.read(session, body),
             9 => self.write(session, message, body),
             10 => self.with_id(session, body, 8).map(|_| Answer::ok(vec![4, 0, 0, 0])),
@@ -195,7 +200,7 @@ impl Conn {
         let mut open = Open::new(session, tree, &share, &node.path);
         open.folder = node.folder;
         open.delete = options & DELETE_ON_CLOSE != 0;
-        open.access = if access & 0xf200_0000 != 0 { 0x001f_01ff } else { access };
+        open.access = rights(access);
         // A file that was made empty is one that was left, even if nothing is written.
         open.touched = action != 1 && !folder;
         let id = self.opened(open)?;
@@ -324,6 +329,16 @@ impl Conn {
         Ok(Answer::ok(out))
     }
 
+    fn flush(&self, session: u64, body: &[u8]) -> Result<Answer, u32> {
+        let id = self.with_id(session, body, 8)?;
+        let writes = |open: &Open| open.pipe.is_some() || open.access & WRITE != 0;
+        if self.opens.get(&id).is_some_and(writes) {
+            Ok(Answer::ok(vec![4, 0, 0, 0]))
+        } else {
+            Err(status::ACCESS_DENIED)
+        }
+    }
+
     /// Writes to a pipe or a file.
     pub(super) fn put(&mut self, id: u64, offset: u64, bytes: &[u8]) -> Result<(), u32> {
         let smb = self.smb.clone();
@@ -334,6 +349,9 @@ impl Conn {
         }
         if open.folder {
             return Err(status::INVALID_DEVICE_REQUEST);
+        }
+        if open.access & WRITE == 0 {
+            return Err(status::ACCESS_DENIED);
         }
         let tree = self.sessions.get_mut(&open.session).and_then(|login| login.trees.get_mut(&open.tree));
         let tree = tree.ok_or(status::NETWORK_NAME_DELETED)?;
@@ -354,6 +372,19 @@ impl Conn {
         }
         Ok(())
     }
+}
+
+/// What a client asks for in generic terms, in those of files.
+fn rights(access: u32) -> u32 {
+    // All, or as much as there is.
+    if access & 0x1200_0000 != 0 {
+        return 0x001f_01ff;
+    }
+    let part = |bit: u32, rights: u32| if access & bit != 0 { rights } else { 0 };
+    access & 0x00ff_ffff
+        | part(0x8000_0000, 0x0012_0089)
+        | part(0x4000_0000, 0x0012_0116)
+        | part(0x2000_0000, 0x0012_00a0)
 }
 
 /// Body of the answer to an opened file.

@@ -45,8 +45,21 @@ const INTERFACES: [(&str, u32, u16); 13] = [
 
 /// Whether there is a pipe of this name.
 pub(super) fn exists(pipe: &str, windows: bool) -> bool {
-    let common = ["srvsvc", "wkssvc", "lsarpc", "samr", "netlogon", "spoolss", "svcctl", "winreg", "netdfs"];
-    let more = ["atsvc", "browser", "efsrpc", "eventlog", "epmapper", "lsass", "initshutdown"];
+    let common = [
+        "srvsvc",
+        "wkssvc",
+        "lsarpc",
+        "samr",
+        "spoolss",
+        "svcctl",
+        "winreg",
+        "netdfs",
+        "epmapper",
+        "eventlog",
+        "lsass",
+        "initshutdown",
+    ];
+    let more = ["netlogon", "atsvc", "browser", "efsrpc"];
     common.contains(&pipe) || (windows && more.contains(&pipe))
 }
 

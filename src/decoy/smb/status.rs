@@ -31,10 +31,10 @@ pub(super) const BAD_NETWORK_NAME: u32 = 0xc000_00cc;
 pub(super) const REQUEST_NOT_ACCEPTED: u32 = 0xc000_00d0;
 pub(super) const PIPE_EMPTY: u32 = 0xc000_00d9;
 pub(super) const NOT_A_DIRECTORY: u32 = 0xc000_0103;
-pub(super) const CANNOT_DELETE: u32 = 0xc000_0121;
 pub(super) const FILE_CLOSED: u32 = 0xc000_0128;
 pub(super) const USER_SESSION_DELETED: u32 = 0xc000_0203;
 pub(super) const FS_DRIVER_REQUIRED: u32 = 0xc000_019c;
+pub(super) const NOT_A_REPARSE_POINT: u32 = 0xc000_0275;
 pub(super) const NOT_FOUND: u32 = 0xc000_0225;
 /// SMB 1: no such user identifier.
 pub(super) const BAD_UID: u32 = 0x005b_0002;
