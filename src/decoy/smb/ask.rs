@@ -201,7 +201,7 @@ impl Conn {
             (1, 4 | 19) => {}
             (1, 20) if own => files.resize(&open.path, number()?.min(1 << 40)),
             (1, 13) if own && open.access & DELETE != 0 => {
-                open.delete = input.first().is_some_and(|flag| *flag != 0)
+                open.delete = input.first().is_some_and(|flag| *flag != 0);
             }
             (1, 13) => return Err(status::ACCESS_DENIED),
             (1, 10) => {
