@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SIP, SMTP, SMTP_RELAY};
+use super::settings::{
+    DNS, FTP, HTTP, HTTPS, MAILBOX, MSSQL, MYSQL, RDP, REDIS, SHELL, SIP, SMB, SMTP, SMTP_RELAY,
+};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -101,14 +103,14 @@ static SERVICES: [Service; 29] = [
     ),
     Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
     Service::new("mqtt", "MQTT", &[tcp(1883)], &[]),
-    Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], &[]),
+    Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], MSSQL).emulated(),
     Service::new("mysql", "MySQL", &[tcp(3306)], MYSQL).emulated(),
     Service::new("pop3", "POP3", &[tcp(110), tcp(995)], MAILBOX).emulated(),
     Service::new("postgres", "PostgreSQL", &[tcp(5432)], &[]),
-    Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP),
+    Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP).emulated(),
     Service::new("redis", "Redis", &[tcp(6379)], REDIS).emulated(),
     Service::new("sip", "SIP", &[tcp(5060), udp(5060)], SIP).emulated(),
-    Service::new("smb", "SMB", &[tcp(445), tcp(139)], &[]),
+    Service::new("smb", "SMB", &[tcp(445), tcp(139)], SMB).emulated(),
     Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP).emulated(),
     Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY).emulated(),
     Service { singleton: true, ..Service::new("sniffer", "Passive sniffer", &[], &[]).emulated() },

@@ -167,8 +167,52 @@ pub(super) const MAILBOX: &[Setting] = &[
     ),
 ];
 
-pub(super) const RDP: &[Setting] =
-    &[Setting::new("nla", Bool, Some("false"), "whether it asks for network level authentication")];
+pub(super) const RDP: &[Setting] = &[
+    Setting::new(
+        "nla",
+        Bool,
+        None,
+        "true: it insists on network level authentication; false: it has none, and passwords come in clear; \
+         without it as the product does: Windows takes it from clients that have it, xrdp has none",
+    ),
+    Setting::new("user", Text, None, "account whose password network level authentication accepts"),
+    Setting::new("password", Password, None, "password of the account"),
+];
+
+pub(super) const SMB: &[Setting] = &[
+    Setting::new(
+        "workgroup",
+        Text,
+        None,
+        "NetBIOS name of its workgroup or domain; without it the first part of `domain`, or WORKGROUP",
+    ),
+    Setting::new("domain", Text, None, "DNS name of the domain it is a member of; without it none"),
+    Setting::new("user", Text, None, "account that gets in"),
+    Setting::new("password", Password, None, "password of the account"),
+    Setting::new(
+        "guest",
+        Bool,
+        Some("true"),
+        "whether clients without a password see the shares; Samba lets unknown users in as guests then",
+    ),
+    Setting::new(
+        "share",
+        Text,
+        None,
+        "name of the share with files; `public` or `Data` without it; blank: none",
+    ),
+];
+
+pub(super) const MSSQL: &[Setting] = &[
+    Setting::new(
+        "version",
+        Text,
+        None,
+        "server version, like 15.0.4430.1; drawn from the decky's identity without it",
+    ),
+    Setting::new("user", Text, None, "account that gets in; `sa` when only the password is given"),
+    Setting::new("password", Password, None, "password of the account"),
+];
 
 pub(super) const DNS: &[Setting] = &[
     Setting::new(

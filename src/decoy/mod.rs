@@ -11,13 +11,18 @@ pub mod custom;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
+pub(crate) mod le;
 pub mod mail;
+pub mod mssql;
 pub mod mysql;
+pub(crate) mod ntlm;
+pub mod rdp;
 pub mod redis;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
 pub mod sip;
+pub mod smb;
 pub mod sniffer;
 pub mod ssh;
 pub mod telnet;
@@ -73,10 +78,13 @@ pub fn registry(slug: &str) -> Option<Build> {
         "ftp" => ftp::build,
         "http" => http::build,
         "imap" => mail::imap::build,
+        "mssql" => mssql::build,
         "mysql" => mysql::build,
         "pop3" => mail::pop3::build,
+        "rdp" => rdp::build,
         "redis" => redis::build,
         "sip" => sip::build,
+        "smb" => smb::build,
         "smtp" => mail::smtp::build,
         "smtp_relay" => mail::smtp::build_relay,
         "ssh" => ssh::build,

@@ -6,6 +6,7 @@
 mod clients;
 mod clients_ics;
 mod clients_mail;
+mod clients_windows;
 #[allow(unreachable_pub, reason = "one binary: everything here is for its other modules")]
 mod common;
 mod environment;
