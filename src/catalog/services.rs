@@ -83,7 +83,7 @@ const fn group(number: u16, address: [u8; 4]) -> Port {
 
 static SERVICES: [Service; 29] = [
     Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[]),
-    Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS),
+    Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS).emulated(),
     Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], &[]),
     Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
     Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
@@ -97,7 +97,8 @@ static SERVICES: [Service; 29] = [
         "LLMNR and mDNS",
         &[group(5355, [224, 0, 0, 252]), group(5353, [224, 0, 0, 251]), tcp(5355)],
         &[],
-    ),
+    )
+    .emulated(),
     Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
     Service::new("mqtt", "MQTT", &[tcp(1883)], &[]),
     Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], &[]),

@@ -6,8 +6,11 @@
 mod accounts;
 pub mod ber;
 pub mod datagram;
+pub mod dns;
+pub(crate) mod domain;
 pub mod ftp;
 pub mod http;
+pub mod llmnr;
 pub mod mysql;
 pub mod redis;
 pub mod session;
@@ -61,8 +64,10 @@ pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
 /// The decoy for a service slug; none when there is no emulation yet.
 pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
+        "dns" => dns::build,
         "ftp" => ftp::build,
         "http" => http::build,
+        "llmnr" => llmnr::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
         "ssh" => ssh::build,
