@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY};
+use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, SNMP};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -112,7 +112,7 @@ static SERVICES: [Service; 29] = [
     Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP),
     Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY),
     Service { singleton: true, ..Service::new("sniffer", "Passive sniffer", &[], &[]) },
-    Service::new("snmp", "SNMP", &[udp(161)], &[]),
+    Service::new("snmp", "SNMP", &[udp(161)], SNMP).emulated(),
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
     Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]) },

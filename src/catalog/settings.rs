@@ -163,3 +163,12 @@ pub(super) const DNS: &[Setting] = &[
     Setting::new("forward_window", Text, Some("1.0"), "no effect: nothing is forwarded"),
     Setting::new("state_path", Text, Some(""), "no effect: a decoy writes no file"),
 ];
+
+pub(super) const SNMP: &[Setting] = &[
+    Setting::new("community", Password, Some("public"), "community that may read"),
+    Setting::new("write_community", Password, Some("private"), "community that may read and write"),
+    Setting::new("user", Text, None, "version 3 user that it knows; nobody's password is right"),
+    Setting::new("sysdescr", TextArea, None, "sysDescr; drawn from the decky's identity without it"),
+    Setting::new("contact", Text, None, "sysContact"),
+    Setting::new("location", Text, None, "sysLocation"),
+];

@@ -76,6 +76,46 @@ fn first(name: &str, most: usize) -> String {
     name.split('.').next().unwrap_or_default().chars().take(most).collect()
 }
 
+/// Somebody who works there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) given: &'static str,
+    pub(crate) family: &'static str,
+    /// Login name: `jmiller`.
+    pub(crate) account: String,
+    pub(crate) department: &'static str,
+}
+
+const GIVEN: &[&str] = &[
+    "Alice", "Andrew", "Anna", "Brian", "Carla", "Daniel", "David", "Elena", "Emma", "Frank", "Grace", "Hannah",
+    "Ian", "Isabel", "James", "Julia", "Kevin", "Laura", "Linda", "Mark", "Martin", "Monica", "Nina", "Oliver",
+    "Paul", "Peter", "Rachel", "Robert", "Sarah", "Simon", "Sophie", "Thomas", "Victor", "Walter",
+];
+const FAMILY: &[&str] = &[
+    "Adams", "Baker", "Bennett", "Carter", "Clarke", "Collins", "Cooper", "Davies", "Dixon", "Edwards", "Foster",
+    "Graham", "Harris", "Hughes", "Jansen", "Kelly", "Lambert", "Lewis", "Mason", "Miller", "Morgan", "Murphy",
+    "Novak", "Parker", "Phillips", "Reid", "Roberts", "Schmidt", "Shaw", "Stewart", "Turner", "Walker", "Weber",
+    "Wright",
+];
+const DEPARTMENTS: &[&str] = &["Finance", "Sales", "IT", "Human Resources", "Operations", "Marketing"];
+
+/// The people of the domain, each with another account.
+pub(crate) fn people(persona: &Persona) -> Vec<Person> {
+    let seed = persona.seed.child("domain/people");
+    let mut all: Vec<Person> = Vec::new();
+    for n in 0..12 + seed.number("count", 14) {
+        let pick = |what: &str, from: &'static [&'static str]| {
+            seed.pick(&format!("{what}/{n}"), from).copied().unwrap_or("Smith")
+        };
+        let (given, family) = (pick("given", GIVEN), pick("family", FAMILY));
+        let account = format!("{}{family}", given.get(..1).unwrap_or_default()).to_ascii_lowercase();
+        if !all.iter().any(|p| p.account == account) {
+            all.push(Person { given, family, account, department: pick("department", DEPARTMENTS) });
+        }
+    }
+    all
+}
+
 /// Whether it can be a domain: labels of letters, digits and hyphens.
 pub(crate) fn valid(name: &str) -> bool {
     let label = |l: &str| {

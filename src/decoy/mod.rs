@@ -16,6 +16,7 @@ pub mod redis;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
+pub mod snmp;
 pub mod ssh;
 pub mod telnet;
 #[cfg(test)]
@@ -70,6 +71,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "llmnr" => llmnr::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
+        "snmp" => snmp::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         _ => return None,

@@ -17,13 +17,11 @@ pub(crate) mod kind {
     pub(crate) const CNAME: u16 = 5;
     pub(crate) const SOA: u16 = 6;
     pub(crate) const PTR: u16 = 12;
-    pub(crate) const HINFO: u16 = 13;
     pub(crate) const MX: u16 = 15;
     pub(crate) const TXT: u16 = 16;
     pub(crate) const AAAA: u16 = 28;
     pub(crate) const SRV: u16 = 33;
     pub(crate) const OPT: u16 = 41;
-    pub(crate) const NSEC: u16 = 47;
     pub(crate) const TKEY: u16 = 249;
     pub(crate) const TSIG: u16 = 250;
     pub(crate) const IXFR: u16 = 251;
@@ -182,12 +180,6 @@ impl Name {
     /// The name from byte `at` on.
     fn tail(&self, at: usize) -> Self {
         Self(self.0.get(at..).unwrap_or(&[0]).to_vec())
-    }
-
-    /// The name without its first label; the root stays what it is.
-    pub(crate) fn parent(&self) -> Self {
-        let first = usize::from(self.0.first().copied().unwrap_or(0));
-        if first == 0 { self.clone() } else { self.tail(first + 1) }
     }
 
     /// Where labels start, the root's included.
@@ -528,7 +520,6 @@ mod tests {
         assert_eq!(Name(vec![3, b'a', b'.', 7, 0]).text(), "a\\.\\007.");
         assert!(Name::new("a..b").is_none() && Name::new(&"a".repeat(64)).is_none());
         assert!(Name::new(&"a.".repeat(128)).is_none());
-        assert_eq!(www.parent().text(), "Corp.lan.");
     }
 
     #[test]
@@ -562,7 +553,7 @@ mod tests {
             if let Some(message) = Message::read(&bytes) {
                 for question in message.questions {
                     prop_assert!(question.name.wire().len() <= 255);
-                    let _ = (question.name.text(), question.name.order(), question.name.parent());
+                    let _ = (question.name.text(), question.name.order());
                 }
             }
         }
