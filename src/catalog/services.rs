@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, SNMP};
+use super::settings::{DNS, FTP, HTTP, HTTPS, LDAP, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, SNMP};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -91,7 +91,7 @@ static SERVICES: [Service; 29] = [
     Service::new("https", "HTTPS", &[tcp(443)], HTTPS),
     Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX),
     Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
-    Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], &[]),
+    Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], LDAP).emulated(),
     Service::new(
         "llmnr",
         "LLMNR and mDNS",
@@ -154,7 +154,7 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "ssh", "telnet"]);
+        assert_eq!(emulated, ["dns", "ftp", "http", "ldap", "llmnr", "mysql", "redis", "snmp", "ssh", "telnet"]);
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

@@ -172,3 +172,9 @@ pub(super) const SNMP: &[Setting] = &[
     Setting::new("contact", Text, None, "sysContact"),
     Setting::new("location", Text, None, "sysLocation"),
 ];
+
+pub(super) const LDAP: &[Setting] = &[
+    Setting::new("domain", Text, None, "domain it is the directory of; made up without it"),
+    Setting::new("user", Text, None, "account that gets in"),
+    Setting::new("password", Password, None, "password of the account"),
+];

@@ -10,6 +10,7 @@ pub mod dns;
 pub(crate) mod domain;
 pub mod ftp;
 pub mod http;
+pub mod ldap;
 pub mod llmnr;
 pub mod mysql;
 pub mod redis;
@@ -68,6 +69,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "dns" => dns::build,
         "ftp" => ftp::build,
         "http" => http::build,
+        "ldap" => ldap::build,
         "llmnr" => llmnr::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
