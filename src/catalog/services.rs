@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, LDAP, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, SNMP};
+use super::settings::{
+    DNS, FTP, HTTP, HTTPS, LDAP, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, SNMP,
+};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -154,7 +156,10 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["dns", "ftp", "http", "ldap", "llmnr", "mysql", "redis", "snmp", "ssh", "telnet"]);
+        assert_eq!(
+            emulated,
+            ["dns", "ftp", "http", "ldap", "llmnr", "mysql", "redis", "snmp", "ssh", "telnet"]
+        );
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

@@ -125,9 +125,13 @@ fn note(record: &Recorder, message: &Message, asked: Asked, code: Option<u16>, t
         (_, Some(q)) if tunnelling(&q.name) => "tunneling_suspect",
         _ => "query",
     };
-    let flags = [(0x0400, "AA"), (0x0200, "TC"), (0x0100, "RD"), (0x0080, "RA"), (0x0020, "AD"), (0x0010, "CD")];
-    let flags: Vec<Value> =
-        flags.iter().filter(|(bit, _)| message.flags & bit != 0).map(|(_, name)| Value::from(*name)).collect();
+    let flags =
+        [(0x0400, "AA"), (0x0200, "TC"), (0x0100, "RD"), (0x0080, "RA"), (0x0020, "AD"), (0x0010, "CD")];
+    let flags: Vec<Value> = flags
+        .iter()
+        .filter(|(bit, _)| message.flags & bit != 0)
+        .map(|(_, name)| Value::from(*name))
+        .collect();
     let mut draft = record
         .event(Kind::Query, action)
         .field("network.transport", if asked.tcp { "tcp" } else { "udp" })
@@ -166,7 +170,9 @@ fn note(record: &Recorder, message: &Message, asked: Asked, code: Option<u16>, t
                 16 => "BADVERS",
                 n => names.get(usize::from(n)).copied().unwrap_or("OTHER"),
             };
-            draft.field("dns.response_code", name).outcome(code == 0 && (action != "zone_transfer" || transferred))
+            draft
+                .field("dns.response_code", name)
+                .outcome(code == 0 && (action != "zone_transfer" || transferred))
         }
         None => draft,
     }

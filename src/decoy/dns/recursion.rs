@@ -24,15 +24,15 @@ const KNOWN: &[(&str, &[[u8; 4]], u32)] = &[
 
 /// Top-level domains below which a name may exist.
 const TOPS: &[&str] = &[
-    "com", "net", "org", "edu", "gov", "mil", "int", "info", "biz", "io", "dev", "app", "me", "tv", "cc", "co", "ai",
-    "de", "uk", "fr", "nl", "eu", "ru", "cn", "jp", "br", "in", "it", "es", "pl", "ch", "at", "se", "no", "us", "ca",
-    "au", "arpa", "one", "google", "xyz", "online", "site", "top", "shop", "club", "cloud",
+    "com", "net", "org", "edu", "gov", "mil", "int", "info", "biz", "io", "dev", "app", "me", "tv", "cc",
+    "co", "ai", "de", "uk", "fr", "nl", "eu", "ru", "cn", "jp", "br", "in", "it", "es", "pl", "ch", "at",
+    "se", "no", "us", "ca", "au", "arpa", "one", "google", "xyz", "online", "site", "top", "shop", "club",
+    "cloud",
 ];
 
 /// The response code and records of an answer.
 pub(super) fn resolve(question: &Question, now: i64) -> (u16, Vec<Record>) {
-    let record =
-        |kind, ttl, data| Record { name: question.name.clone(), kind, class: class::IN, ttl, data };
+    let record = |kind, ttl, data| Record { name: question.name.clone(), kind, class: class::IN, ttl, data };
     // What is left of its time in the cache.
     let left = |ttl: u32| {
         let used = u32::try_from(now.rem_euclid(i64::from(ttl.max(1)))).unwrap_or(0);

@@ -264,7 +264,8 @@ impl Server {
                 _ => break,
             }
         }
-        let positive = answer.sections[0].iter().any(|r| r.kind != kind::CNAME) || question.kind == kind::CNAME;
+        let positive =
+            answer.sections[0].iter().any(|r| r.kind != kind::CNAME) || question.kind == kind::CNAME;
         if !positive && let Some(soa) = zone.soa() {
             let least = if let Data::Soa(_, _, [.., minimum]) = &soa.data { *minimum } else { soa.ttl };
             answer.sections[1].push(Record { ttl: soa.ttl.min(least), ..soa.clone() });
@@ -374,7 +375,8 @@ impl Server {
     /// Microsoft's tells its version, of class IN, when it was told to.
     fn version_of_microsoft(&self, question: &Question) -> Answer {
         let asked = Name::new("version.bind").is_some_and(|n| n.same(&question.name));
-        let Some(version) = self.product.version.as_ref().filter(|_| asked && question.kind == kind::TXT) else {
+        let Some(version) = self.product.version.as_ref().filter(|_| asked && question.kind == kind::TXT)
+        else {
             return Answer::code(rcode::NOTIMP);
         };
         let mut answer = Answer::code(rcode::NOERROR);
@@ -470,12 +472,17 @@ impl Server {
         if let Some(question) = message.questions.first() {
             writer.question(question);
         }
-        self.opt(message, answer, asked, false, &mut writer);
         for record in &answer.sections[0] {
             if writer.len() > TRANSFER_CHUNK {
+                if all.is_empty() {
+                    self.opt(message, answer, asked, false, &mut writer);
+                }
                 all.push(std::mem::replace(&mut writer, Writer::new(message.id, flags)).finish());
             }
             writer.record(1, record);
+        }
+        if all.is_empty() {
+            self.opt(message, answer, asked, false, &mut writer);
         }
         all.push(writer.finish());
         all

@@ -40,7 +40,15 @@ fn bad_messages_are_answered_as_bind_does() {
     let two = [&two[..4], &[0, 2], &two[6..]].concat();
     assert_eq!(hex(&two), "000181010000000000000000");
     let plain = hex::encode(&question(0x100, "a", 1, 1)[12..]);
-    for (kind, class, flags) in [(1, 0, "8101"), (1, 255, "8101"), (252, 1, "8101"), (249, 1, "8101"), (254, 1, "8104"), (1, 1, "8105"), (1, 3, "8105")] {
+    for (kind, class, flags) in [
+        (1, 0, "8101"),
+        (1, 255, "8101"),
+        (252, 1, "8101"),
+        (249, 1, "8101"),
+        (254, 1, "8104"),
+        (1, 1, "8105"),
+        (1, 3, "8105"),
+    ] {
         let got = hex(&question(0x100, "a", kind, class));
         let asked = format!("{}{kind:04x}{class:04x}", &plain[..plain.len() - 8]);
         assert_eq!(got, format!("0001{flags}0001000000000000{asked}"));
@@ -86,7 +94,9 @@ fn a_cookie_proves_a_peer() {
     assert_eq!(cookie.len(), 24);
     let again = one(decoy.as_ref(), &with(&cookie), false);
     let read = Message::read(&again).unwrap();
-    assert!(again.len() > with(&cookie).len() && read.records.iter().filter(|r| r.kind == kind::NS).count() == 2);
+    assert!(
+        again.len() > with(&cookie).len() && read.records.iter().filter(|r| r.kind == kind::NS).count() == 2
+    );
 }
 
 #[test]
@@ -129,6 +139,7 @@ async fn zones_are_transferred_over_tcp() {
     bytes.extend(client.until(end).await);
     let read = Message::read(&bytes[2..]).unwrap();
     assert!(read.records.len() > 15, "{}", read.records.len());
+    assert_eq!(read.records.iter().filter(|r| r.kind == kind::SOA).count(), 2);
     assert_eq!((read.records[0].kind, read.records.last().unwrap().kind), (kind::SOA, kind::SOA));
     let events = client.kept.events();
     assert_eq!((events[0].action.as_str(), events[0].outcome.as_deref()), ("zone_transfer", Some("success")));

@@ -43,8 +43,30 @@ impl Zone {
 
 /// What the hosts of a company are called.
 const HOSTS: &[&str] = &[
-    "mail", "vpn", "intranet", "git", "db01", "db02", "backup", "monitor", "files", "wiki", "jenkins", "app01",
-    "app02", "proxy", "print", "nas01", "erp", "crm", "dev", "stage", "gw", "sip", "printer01", "fw01",
+    "mail",
+    "vpn",
+    "intranet",
+    "git",
+    "db01",
+    "db02",
+    "backup",
+    "monitor",
+    "files",
+    "wiki",
+    "jenkins",
+    "app01",
+    "app02",
+    "proxy",
+    "print",
+    "nas01",
+    "erp",
+    "crm",
+    "dev",
+    "stage",
+    "gw",
+    "sip",
+    "printer01",
+    "fw01",
 ];
 
 struct Making<'a> {
@@ -80,7 +102,15 @@ impl Making<'_> {
             second = second.wrapping_add(1);
         }
         let third = 1 + part("dns/subnet", 60) + part(&format!("dns/host-net/{label}"), 2);
-        Ipv4Addr::new(10, second, third, 10 + part(&format!("dns/host/{label}"), 230))
+        let mut last = 10 + part(&format!("dns/host/{label}"), 230);
+        let free = |ip: &Ipv4Addr| !self.records.iter().any(|r| r.data == Data::A(*ip));
+        for _ in 0..64 {
+            if free(&Ipv4Addr::new(10, second, third, last)) {
+                break;
+            }
+            last = 10 + last.wrapping_add(7) % 230;
+        }
+        Ipv4Addr::new(10, second, third, last)
     }
 }
 
@@ -92,7 +122,11 @@ pub(super) fn zones(persona: &Persona, settings: &Settings, windows: bool) -> Ve
     let mut making = Making {
         persona,
         domain: &domain.dns,
-        ttl: if windows { 3600 } else { *persona.seed.pick("dns/ttl", &[3600, 86_400, 7200]).unwrap_or(&3600) },
+        ttl: if windows {
+            3600
+        } else {
+            *persona.seed.pick("dns/ttl", &[3600, 86_400, 7200]).unwrap_or(&3600)
+        },
         records: Vec::new(),
     };
     let soa = if windows { directory(&mut making, &host) } else { company(&mut making, &host) };
@@ -152,15 +186,16 @@ fn company(m: &mut Making<'_>, host: &str) -> Option<Record> {
     let at = jiff::Timestamp::from_second(m.persona.born).unwrap_or_default();
     let day: String = at.to_string().chars().take(10).filter(char::is_ascii_digit).collect();
     let serial = day.parse::<u32>().unwrap_or(20_260_101).saturating_mul(100);
-    let serial = serial.saturating_add(1).saturating_add(u32::try_from(seed.number("dns/serial", 9)).unwrap_or(0));
+    let serial =
+        serial.saturating_add(1).saturating_add(u32::try_from(seed.number("dns/serial", 9)).unwrap_or(0));
     for ns in ["ns1", "ns2"] {
         let data = m.name(ns).map(Data::Name);
         m.add("", kind::NS, m.ttl, data);
     }
     let mail = m.name("mail").map(|n| Data::Mx(10, n));
     m.add("", kind::MX, m.ttl, mail);
-    let apex = if web { own } else { m.elsewhere("www") };
-    m.address("", apex);
+    let site = if web { own } else { m.elsewhere("www") };
+    m.address("", site);
     m.add("", kind::TXT, m.ttl, Some(Data::Text(vec![b"v=spf1 mx -all".to_vec()])));
     let dmarc = format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{}", m.domain);
     m.add("_dmarc", kind::TXT, m.ttl, Some(Data::Text(vec![dmarc.into_bytes()])));
@@ -179,7 +214,7 @@ fn company(m: &mut Making<'_>, host: &str) -> Option<Record> {
     let www = if web { m.name(host) } else { None };
     match www.filter(|_| !host.is_empty() && host != "www") {
         Some(target) => m.add("www", kind::CNAME, m.ttl, Some(Data::Name(target))),
-        None if host != "www" => m.address("www", apex),
+        None if host != "www" => m.address("www", site),
         None => {}
     }
     let submission = m.name("mail").map(|n| Data::Srv(0, 1, 587, n));

@@ -110,8 +110,12 @@ pub(super) fn root(persona: &Persona, domain: &Domain, now: i64) -> Entry {
     one("forestFunctionality", "7");
     one("domainControllerFunctionality", "7");
     one("rootDomainNamingContext", &dn);
-    let service =
-        format!("{}:{}$@{}", domain.dns, domain.computer.to_ascii_lowercase(), domain.dns.to_ascii_uppercase());
+    let service = format!(
+        "{}:{}$@{}",
+        domain.dns,
+        domain.computer.to_ascii_lowercase(),
+        domain.dns.to_ascii_uppercase()
+    );
     one("ldapServiceName", &service);
     one("isGlobalCatalogReady", "TRUE");
     root.add("supportedSASLMechanisms", &["GSSAPI", "GSS-SPNEGO", "EXTERNAL", "DIGEST-MD5"]);
@@ -183,7 +187,10 @@ impl Making<'_> {
     }
 
     fn container(&mut self, name: &str, kind: &str, about: &str) {
-        let (dn, category) = (format!("{name},{}", self.dn), if kind == "container" { "Container" } else { "Organizational-Unit" });
+        let (dn, category) = (
+            format!("{name},{}", self.dn),
+            if kind == "container" { "Container" } else { "Organizational-Unit" },
+        );
         let entry = self.entry(&dn, &["top", kind], category);
         entry.add("description", &[about]);
     }
@@ -204,10 +211,10 @@ impl Making<'_> {
     fn user(&mut self, who: &Who<'_>) {
         let dn = format!("CN={},CN=Users,{}", who.name, self.dn);
         let (sid, dns) = (self.sid(who.rid), self.domain.dns.clone());
-        let groups: Vec<String> =
-            who.groups.iter().map(|g| format!("CN={g},CN=Users,{}", self.dn)).collect();
+        let groups: Vec<String> = who.groups.iter().map(|g| format!("CN={g},CN=Users,{}", self.dn)).collect();
         let set = self.persona.born.saturating_add(
-            i64::try_from(self.persona.seed.number(&format!("ldap/pwd/{}", who.account), 8_000_000)).unwrap_or(0),
+            i64::try_from(self.persona.seed.number(&format!("ldap/pwd/{}", who.account), 8_000_000))
+                .unwrap_or(0),
         );
         let ticks = set.saturating_add(11_644_473_600).saturating_mul(10_000_000).to_string();
         let entry = self.entry(&dn, &["top", "person", "organizationalPerson", "user"], "Person");
@@ -349,7 +356,9 @@ fn accounts(m: &mut Making<'_>, account: Option<&str>) {
             service: "",
         });
     }
-    let known = |name: &str| all.iter().any(|p| p.account.eq_ignore_ascii_case(name)) || name.contains(['=', '@', '\\']);
+    let known = |name: &str| {
+        all.iter().any(|p| p.account.eq_ignore_ascii_case(name)) || name.contains(['=', '@', '\\'])
+    };
     if let Some(name) = account.filter(|n| !known(n) && !n.eq_ignore_ascii_case("administrator")) {
         m.user(&user(name, name, 1190, NORMAL, "", &[]));
     }
@@ -364,7 +373,14 @@ fn accounts(m: &mut Making<'_>, account: Option<&str>) {
 }
 
 fn computers(m: &mut Making<'_>) {
-    let mut all = vec![(m.domain.computer.clone(), "OU=Domain Controllers", 1000u32, "532480", "Windows Server 2016 Standard", "10.0 (14393)")];
+    let mut all = vec![(
+        m.domain.computer.clone(),
+        "OU=Domain Controllers",
+        1000u32,
+        "532480",
+        "Windows Server 2016 Standard",
+        "10.0 (14393)",
+    )];
     for n in 0..3 + m.persona.seed.number("ldap/computers", 6) {
         let tag = hex::encode_upper(m.persona.seed.derive(&format!("dns/desktop/{n}")));
         let name = format!("DESKTOP-{}", tag.get(..7).unwrap_or("0000000"));

@@ -109,7 +109,8 @@ impl Ldap {
             out.extend(style.reference(message.id, &format!("ldap://{dns}/CN=Configuration,{dn}")));
         }
         let scope = ["base", "one", "sub", "children"];
-        let scope = usize::try_from(search.scope).ok().and_then(|n| scope.get(n)).copied().unwrap_or("unknown");
+        let scope =
+            usize::try_from(search.scope).ok().and_then(|n| scope.get(n)).copied().unwrap_or("unknown");
         let names = search.attributes.iter().take(SHOWN);
         let names: Vec<serde_json::Value> =
             names.map(|a| String::from_utf8_lossy(a).into_owned().into()).collect();
@@ -221,8 +222,7 @@ impl Ldap {
         let labels: Vec<&str> =
             base.split(',').filter_map(|p| p.trim().split_once('=')).map(|(_, value)| value).collect();
         let host = labels.join(".");
-        let text =
-            format!("0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: '{host}'\n\0");
+        let text = format!("0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: '{host}'\n\0");
         Outcome { referral: Some(format!("ldap://{host}/{base}")), ..Outcome::new(code::REFERRAL, text) }
     }
 
@@ -301,5 +301,7 @@ impl Ldap {
 }
 
 fn no_object(matched: &str) -> String {
-    format!("0000208D: NameErr: DSID-03100238, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'{matched}'\n\0")
+    format!(
+        "0000208D: NameErr: DSID-03100238, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'{matched}'\n\0"
+    )
 }

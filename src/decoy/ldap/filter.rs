@@ -125,9 +125,7 @@ fn read(kind: u8, contents: &[u8], depth: usize, left: &mut usize) -> Option<Fil
     let depth = depth.checked_sub(1)?;
     *left = left.checked_sub(1)?;
     let mut r = Reader::new(contents);
-    let pair = |mut r: Reader<'_>| {
-        Some((r.expect(tag::OCTETS)?.to_vec(), r.expect(tag::OCTETS)?.to_vec()))
-    };
+    let pair = |mut r: Reader<'_>| Some((r.expect(tag::OCTETS)?.to_vec(), r.expect(tag::OCTETS)?.to_vec()));
     Some(match kind {
         0xa0 | 0xa1 => {
             let mut list = Vec::new();
@@ -216,7 +214,10 @@ mod tests {
         assert!(Filter::Order(b("userAccountControl"), b("9"), true).fits(&e), "as numbers");
         let bits = |v: &str| Filter::Extensible(ALL_BITS.to_vec(), b("userAccountControl"), b(v));
         assert!(bits("2").fits(&e) && !bits("8192").fits(&e));
-        assert_eq!(Filter::And(vec![equal("a", "b"), bits("2")]).text(), b"(&(a=b)(userAccountControl:1.2.840.113556.1.4.803:=2))");
+        assert_eq!(
+            Filter::And(vec![equal("a", "b"), bits("2")]).text(),
+            b"(&(a=b)(userAccountControl:1.2.840.113556.1.4.803:=2))"
+        );
     }
 
     #[test]

@@ -61,14 +61,28 @@ pub(super) enum Credentials {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
-    Bind { version: i64, name: Vec<u8>, credentials: Credentials },
+    Bind {
+        version: i64,
+        name: Vec<u8>,
+        credentials: Credentials,
+    },
     Unbind,
     Search(Search),
     /// Modify, add, delete, rename: the tag of the answer, the entry, and how many attributes came along.
-    Change { answer: u8, name: Vec<u8>, attributes: usize },
-    Compare { name: Vec<u8>, attribute: Vec<u8>, value: Vec<u8> },
+    Change {
+        answer: u8,
+        name: Vec<u8>,
+        attributes: usize,
+    },
+    Compare {
+        name: Vec<u8>,
+        attribute: Vec<u8>,
+        value: Vec<u8>,
+    },
     Abandon,
-    Extended { oid: Vec<u8> },
+    Extended {
+        oid: Vec<u8>,
+    },
     /// An operation that nobody knows.
     Unknown,
 }
@@ -205,8 +219,11 @@ impl Style {
 
     /// The end of an operation.
     pub(super) fn result(self, id: i64, answer: u8, outcome: &Outcome, paged: bool) -> Vec<u8> {
-        let mut parts =
-            vec![vec![tag::ENUMERATED, 1, outcome.code], self.text(&outcome.matched), self.text(outcome.text.as_bytes())];
+        let mut parts = vec![
+            vec![tag::ENUMERATED, 1, outcome.code],
+            self.text(&outcome.matched),
+            self.text(outcome.text.as_bytes()),
+        ];
         if let Some(referral) = &outcome.referral {
             parts.push(self.group(0xa3, &[self.text(referral.as_bytes())]));
         }

@@ -238,7 +238,8 @@ impl Ldap {
             }
             Credentials::Simple(password) => {
                 let (outcome, who) = self.simple(name, password);
-                let secret = Some((password.as_slice(), SecretKind::Plaintext)).filter(|_| !password.is_empty());
+                let secret =
+                    Some((password.as_slice(), SecretKind::Plaintext)).filter(|_| !password.is_empty());
                 record.login("simple", name, secret, who.is_some());
                 state.who = who;
                 outcome

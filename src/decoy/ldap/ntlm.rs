@@ -24,7 +24,8 @@ pub(super) fn challenge(domain: &Domain, challenge: [u8; 8], build: u16, now: i6
     let name = wide(&domain.netbios);
     let mut info = Vec::new();
     let fqdn = domain.fqdn();
-    let texts = [(2u16, &domain.netbios), (1, &domain.computer), (4, &domain.dns), (3, &fqdn), (5, &domain.dns)];
+    let texts =
+        [(2u16, &domain.netbios), (1, &domain.computer), (4, &domain.dns), (3, &fqdn), (5, &domain.dns)];
     for (kind, text) in texts {
         let text = wide(text);
         info.extend(kind.to_le_bytes());

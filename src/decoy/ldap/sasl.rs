@@ -102,7 +102,13 @@ fn unknown(name: &str, windows: bool) -> Outcome {
 }
 
 /// NTLM, bare or within SPNEGO.
-fn negotiate(record: &Recorder, server: &Server<'_>, started: &mut Started, before: Started, token: &[u8]) -> Outcome {
+fn negotiate(
+    record: &Recorder,
+    server: &Server<'_>,
+    started: &mut Started,
+    before: Started,
+    token: &[u8],
+) -> Outcome {
     let bare = token.starts_with(b"NTLMSSP\0");
     let Some(inner) = ntlm::find(token) else {
         if token.first() == Some(&0x60) {
@@ -129,7 +135,13 @@ fn negotiate(record: &Recorder, server: &Server<'_>, started: &mut Started, befo
     }
 }
 
-fn cram(record: &Recorder, server: &Server<'_>, started: &mut Started, before: Started, token: &[u8]) -> Outcome {
+fn cram(
+    record: &Recorder,
+    server: &Server<'_>,
+    started: &mut Started,
+    before: Started,
+    token: &[u8],
+) -> Outcome {
     if let Started::Cram(challenge) = before {
         let at = token.iter().rposition(|b| *b == b' ').unwrap_or(0);
         let (user, digest) = token.split_at(at);
@@ -149,10 +161,17 @@ fn cram(record: &Recorder, server: &Server<'_>, started: &mut Started, before: S
     go_on(challenge.into_bytes())
 }
 
-fn digest(record: &Recorder, server: &Server<'_>, started: &mut Started, before: Started, token: &[u8]) -> Outcome {
+fn digest(
+    record: &Recorder,
+    server: &Server<'_>,
+    started: &mut Started,
+    before: Started,
+    token: &[u8],
+) -> Outcome {
     if before == Started::Digest {
         let text = String::from_utf8_lossy(token);
-        let part = |key: &str| text.split_once(key).and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
+        let part =
+            |key: &str| text.split_once(key).and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
         record
             .event(Kind::Login, "digest_md5")
             .outcome(false)

@@ -106,11 +106,16 @@ pub(super) fn entries(persona: &Persona, domain: &Domain, account: Option<&str>)
     let top = m.entry(&suffix, "organization", &["top", "dcObject", "organization"]);
     top.add("o", &[&domain.dns]);
     top.add("dc", &[&name]);
-    let admin = m.entry(&format!("cn=admin,{suffix}"), "organizationalRole", &["simpleSecurityObject", "organizationalRole"]);
+    let admin = m.entry(
+        &format!("cn=admin,{suffix}"),
+        "organizationalRole",
+        &["simpleSecurityObject", "organizationalRole"],
+    );
     admin.add("cn", &["admin"]);
     admin.add("description", &["LDAP administrator"]);
     for unit in ["people", "groups"] {
-        m.entry(&format!("ou={unit},{suffix}"), "organizationalUnit", &["top", "organizationalUnit"]).add("ou", &[unit]);
+        m.entry(&format!("ou={unit},{suffix}"), "organizationalUnit", &["top", "organizationalUnit"])
+            .add("ou", &[unit]);
     }
     let all = people(persona);
     for (number, person) in (10_001u32..).zip(&all) {
@@ -124,7 +129,8 @@ pub(super) fn entries(persona: &Persona, domain: &Domain, account: Option<&str>)
         entry.add("mail", &[format!("{}@{}", person.account, domain.dns)]);
         posix(entry, &person.account, number);
     }
-    let known = |n: &str| all.iter().any(|p| p.account == n) || n == "admin" || n.contains(['=', ',', '@', '\\']);
+    let known =
+        |n: &str| all.iter().any(|p| p.account == n) || n == "admin" || n.contains(['=', ',', '@', '\\']);
     if let Some(name) = account.filter(|n| !known(n)) {
         let dn = format!("uid={name},ou=people,{suffix}");
         let entry = m.entry(&dn, "account", &["account", "posixAccount"]);
@@ -132,7 +138,8 @@ pub(super) fn entries(persona: &Persona, domain: &Domain, account: Option<&str>)
         entry.add("cn", &[name]);
         posix(entry, name, 10_900);
     }
-    for (number, name) in [(10_000u32, "users"), (10_500, "admins"), (10_501, "developers"), (10_502, "vpn")] {
+    for (number, name) in [(10_000u32, "users"), (10_500, "admins"), (10_501, "developers"), (10_502, "vpn")]
+    {
         let members: Vec<&str> = all
             .iter()
             .filter(|p| name == "users" || persona.seed.number(&format!("ldap/{name}/{}", p.account), 4) == 0)

@@ -130,13 +130,8 @@ impl Names {
             return None;
         }
         let own = |name: &Option<Name>| name.as_ref().is_some_and(|n| n.same(&question.name));
-        let record = |kind, data| Record {
-            name: question.name.clone(),
-            kind,
-            class: class::IN,
-            ttl: LLMNR_TTL,
-            data,
-        };
+        let record =
+            |kind, data| Record { name: question.name.clone(), kind, class: class::IN, ttl: LLMNR_TTL, data };
         if own(&self.plain) {
             // Other types of an own name get an answer without records.
             let fits = matches!(question.kind, kind::A | kind::ANY);
@@ -177,9 +172,10 @@ impl Names {
         for question in message.questions.iter().take(QUESTIONS_MAX) {
             for record in self.mdns(question).unwrap_or_default() {
                 // What the asker knows already is left out (RFC 6762 §7.1).
-                let known = message.records.iter().any(|r| {
-                    r.section == 1 && r.kind == record.kind && r.name.same(&record.name)
-                });
+                let known = message
+                    .records
+                    .iter()
+                    .any(|r| r.section == 1 && r.kind == record.kind && r.name.same(&record.name));
                 if !known && !found.contains(&record) {
                     found.push(record);
                 }

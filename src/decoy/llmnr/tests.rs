@@ -28,7 +28,10 @@ fn only_the_own_name_is_answered_to() {
     }
     let (answers, _) = ask(decoy.as_ref(), 5355, &question("FILES02", kind::A), true);
     let read = Message::read(&answers[0].1).unwrap();
-    assert_eq!((read.id, read.flags, read.records[0].data.as_slice()), (0xbeef, 0x8000, &[127, 77, 0, 10][..]));
+    assert_eq!(
+        (read.id, read.flags, read.records[0].data.as_slice()),
+        (0xbeef, 0x8000, &[127, 77, 0, 10][..])
+    );
     let (answers, _) = ask(decoy.as_ref(), 5355, &question("files02", kind::AAAA), true);
     assert!(Message::read(&answers[0].1).unwrap().records.is_empty());
 }
@@ -51,7 +54,11 @@ fn multicast_dns_tells_name_and_services() {
         answers.first().map(|(_, bytes)| Message::read(bytes).unwrap())
     };
     let host = get("files02.local", kind::A).unwrap();
-    assert_eq!((host.flags, host.questions.len(), host.records[0].class), (0x8400, 1, 1), "to a plain resolver");
+    assert_eq!(
+        (host.flags, host.questions.len(), host.records[0].class),
+        (0x8400, 1, 1),
+        "to a plain resolver"
+    );
     assert_eq!(get("_services._dns-sd._udp.local", kind::PTR).unwrap().records.len(), 2);
     assert!(get("files02._ssh._tcp.local", kind::SRV).is_some());
     assert!(get("other.local", kind::A).is_none());

@@ -71,9 +71,8 @@ impl Agent {
         engine: Option<Engine>,
         make: impl Fn() -> Mib + Send + Sync + 'static,
     ) -> Self {
-        let community = |key, default: &str| {
-            setting::text(settings, key).unwrap_or(default).as_bytes().to_vec()
-        };
+        let community =
+            |key, default: &str| setting::text(settings, key).unwrap_or(default).as_bytes().to_vec();
         Self {
             read: community("community", "public"),
             write: community("write_community", "private"),

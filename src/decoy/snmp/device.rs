@@ -81,7 +81,8 @@ fn one_card(table: &mut Table<'_>, name: &str, speed: u32) {
     let mac = table.persona.mac.0;
     let busy = 200 + table.number("traffic", 4_000);
     let traffic = (busy, busy / 6);
-    let card = Interface { index: 1, description: name, kind: 6, mtu: 1500, speed, mac: &mac, up: true, traffic };
+    let card =
+        Interface { index: 1, description: name, kind: 6, mtu: 1500, speed, mac: &mac, up: true, traffic };
     table.interfaces(&[card], false);
     table.ip(64, 1, None);
     table.transport();

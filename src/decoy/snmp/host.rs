@@ -9,7 +9,10 @@ use crate::decoy::vfs::process::processes;
 const SERVED: &[(&str, &str)] = &[
     ("1.3.6.1.6.3.10.3.1.1", "The SNMP Management Architecture MIB."),
     ("1.3.6.1.6.3.11.3.1.1", "The MIB for Message Processing and Dispatching."),
-    ("1.3.6.1.6.3.15.2.1.1", "The management information definitions for the SNMP User-based Security Model."),
+    (
+        "1.3.6.1.6.3.15.2.1.1",
+        "The management information definitions for the SNMP User-based Security Model.",
+    ),
     ("1.3.6.1.6.3.1", "The MIB module for SNMPv2 entities"),
     ("1.3.6.1.6.3.16.2.2.1", "View-based Access Control Model for SNMP."),
     ("1.3.6.1.2.1.49", "The MIB module for managing TCP implementations"),

@@ -153,8 +153,7 @@ pub(super) fn secured(
     let number = |n| ber::number(tag::INTEGER, n);
     let text = |bytes: &[u8]| ber::element(tag::OCTETS, bytes);
     let head = [number(asked.id), number(max_size), text(&[0]), number(3)];
-    let user =
-        [text(engine), number(boots), number(time), text(&asked.user), text(&[]), text(&[])];
+    let user = [text(engine), number(boots), number(time), text(&asked.user), text(&[]), text(&[])];
     let scoped = [text(engine), text(&[]), pdu];
     let parts = [
         number(3),

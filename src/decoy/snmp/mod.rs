@@ -115,7 +115,8 @@ fn table(persona: &Persona, settings: &Settings, engine: Option<&Engine>) -> Vec
     let kind = Kind::of(persona);
     let now = jiff::Timestamp::now().as_second();
     let booted = booted(persona, now);
-    let description = setting::area(settings, "sysdescr").map_or_else(|| describe(persona, kind), str::to_owned);
+    let description =
+        setting::area(settings, "sysdescr").map_or_else(|| describe(persona, kind), str::to_owned);
     let domain = super::domain::Domain::new(persona).dns;
     let contact = setting::text(settings, "contact").map_or_else(
         || match kind {

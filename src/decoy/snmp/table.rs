@@ -204,12 +204,19 @@ impl<'a> Table<'a> {
 
     /// The tcp and udp groups: counters, and what listens.
     pub(crate) fn transport(&mut self) {
-        let scalars = [(1, Value::Integer(1)), (2, Value::Integer(200)), (3, Value::Integer(120_000)), (4, Value::Integer(-1))];
+        let scalars = [
+            (1, Value::Integer(1)),
+            (2, Value::Integer(200)),
+            (3, Value::Integer(120_000)),
+            (4, Value::Integer(-1)),
+        ];
         for (at, value) in scalars {
             self.put(&format!("1.3.6.1.2.1.6.{at}.0"), value);
         }
         let rate = 20 + self.number("tcp/rate", 900);
-        for (at, part) in [(5, 9), (6, 3), (7, 20), (8, 11), (10, 1), (11, 1), (12, 400), (14, 4000), (15, 30)] {
+        for (at, part) in
+            [(5, 9), (6, 3), (7, 20), (8, 11), (10, 1), (11, 1), (12, 400), (14, 4000), (15, 30)]
+        {
             let value = self.grows(rate * 20 / part);
             self.put(&format!("1.3.6.1.2.1.6.{at}.0"), value);
         }
@@ -226,10 +233,8 @@ impl<'a> Table<'a> {
                     self.put(&format!("1.3.6.1.2.1.6.13.1.1.0.0.0.0.{number}.0.0.0.0.0"), Value::Integer(2));
                 }
                 Transport::Udp => {
-                    let cells = vec![
-                        (1, Value::Ip(Ipv4Addr::UNSPECIFIED)),
-                        (2, Value::Integer(number.into())),
-                    ];
+                    let cells =
+                        vec![(1, Value::Ip(Ipv4Addr::UNSPECIFIED)), (2, Value::Integer(number.into()))];
                     self.row("1.3.6.1.2.1.7.5.1", &format!("0.0.0.0.{number}"), cells);
                 }
             }
