@@ -47,11 +47,7 @@ fn event(world: &World, args: &[&str], check: impl Fn(&Value) -> bool) -> Value 
 
 fn ldap(world: &World, program: &str, last: u8, args: &[&str]) -> Ran {
     let at = format!("ldap://{}:{}", world.ip(last), world.offset + 389);
-    run(tool(program)
-        .env("LDAPTLS_REQCERT", "never")
-        .env("LDAPNOINIT", "1")
-        .args(["-x", "-H", &at])
-        .args(args))
+    run(tool(program).env("LDAPTLS_REQCERT", "never").args(["-x", "-H", &at]).args(args))
 }
 
 fn dig(world: &World, last: u8, port: u16, args: &[&str]) -> String {

@@ -368,7 +368,7 @@ fn accounts(m: &mut Making<'_>, account: Option<&str>) {
     m.group("Domain Computers", 515, "All workstations and servers joined to the domain", &[]);
     m.group("Domain Controllers", 516, "All domain controllers in the domain", &[]);
     let first = members.first().cloned().unwrap_or_default();
-    m.group("Schema Admins", 518, "Designated administrators of the schema", &[first.clone()]);
+    m.group("Schema Admins", 518, "Designated administrators of the schema", std::slice::from_ref(&first));
     m.group("Enterprise Admins", 519, "Designated administrators of the enterprise", &[first]);
 }
 

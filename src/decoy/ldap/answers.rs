@@ -1,6 +1,7 @@
 //! What each product says to binds with a password, searches, changes and extended operations.
 
 use super::directory::{Entry, normal};
+use super::filter::Filter;
 use super::message::{Message, Outcome, Search, code};
 use super::{Ldap, Next, PAGED, START_TLS, State, WHO_AM_I, ad, slapd};
 use crate::decoy::Session;
@@ -120,7 +121,7 @@ impl Ldap {
             .outcome(outcome.code == code::SUCCESS)
             .bytes("ldap.base", &search.base)
             .field("ldap.scope", scope)
-            .bytes("ldap.filter", &search.filter.as_ref().map(|f| f.text()).unwrap_or_default())
+            .bytes("ldap.filter", &search.filter.as_ref().map(Filter::text).unwrap_or_default())
             .field("ldap.attributes", names)
             .field("ldap.result_code", outcome.code)
             .field("ldap.entries", count)

@@ -59,13 +59,13 @@ pub(super) fn step(
     let before = std::mem::take(started);
     let token = token.unwrap_or_default();
     match (name.as_str(), server.windows) {
-        ("GSS-SPNEGO" | "NTLM", true) | ("NTLM", false) => negotiate(record, server, started, before, token),
+        ("GSS-SPNEGO" | "NTLM", true) | ("NTLM", false) => negotiate(record, server, started, &before, token),
         ("GSSAPI", true) => {
             record.event(Kind::Login, "gssapi").outcome(false).bytes("ldap.sasl.token", token).emit();
             refused(true)
         }
-        ("CRAM-MD5", false) => cram(record, server, started, before, token),
-        ("DIGEST-MD5", _) => digest(record, server, started, before, token),
+        ("CRAM-MD5", false) => cram(record, server, started, &before, token),
+        ("DIGEST-MD5", _) => digest(record, server, started, &before, token),
         ("PLAIN", windows) => {
             let mut parts = token.split(|b| *b == 0);
             let (_, user, password) = (parts.next(), parts.next(), parts.next());
@@ -106,7 +106,7 @@ fn negotiate(
     record: &Recorder,
     server: &Server<'_>,
     started: &mut Started,
-    before: Started,
+    before: &Started,
     token: &[u8],
 ) -> Outcome {
     let bare = token.starts_with(b"NTLMSSP\0");
@@ -128,7 +128,7 @@ fn negotiate(
             go_on(if bare { message } else { ntlm::wrap(Some(&message), true) })
         }
         (Some(3), Started::Ntlm(challenge)) => {
-            ntlm::record(record, "ntlm", inner, &challenge);
+            ntlm::record(record, "ntlm", inner, challenge);
             refused(server.windows)
         }
         _ => refused(server.windows),
@@ -139,7 +139,7 @@ fn cram(
     record: &Recorder,
     server: &Server<'_>,
     started: &mut Started,
-    before: Started,
+    before: &Started,
     token: &[u8],
 ) -> Outcome {
     if let Started::Cram(challenge) = before {
@@ -150,7 +150,7 @@ fn cram(
             .outcome(false)
             .user(user)
             .secret(digest.get(1..).unwrap_or_default(), SecretKind::CramMd5)
-            .text("cram.challenge", &challenge)
+            .text("cram.challenge", challenge)
             .emit();
         return refused(false);
     }
@@ -165,10 +165,10 @@ fn digest(
     record: &Recorder,
     server: &Server<'_>,
     started: &mut Started,
-    before: Started,
+    before: &Started,
     token: &[u8],
 ) -> Outcome {
-    if before == Started::Digest {
+    if *before == Started::Digest {
         let text = String::from_utf8_lossy(token);
         let part =
             |key: &str| text.split_once(key).and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
