@@ -219,6 +219,15 @@ fn names_on_the_link_are_answered_when_they_are_its_own() {
         let length = u8::try_from(name.len()).unwrap();
         [&b"\x12\x34\0\0\0\x01\0\0\0\0\0\0"[..], &[length], name.as_bytes(), b"\0\0\x01\0\x01"].concat()
     };
+    let lo = rustix::net::sockopt::set_ip_multicast_if(&socket, &Ipv4Addr::LOCALHOST);
+    lo.unwrap();
+    let group = (Ipv4Addr::new(224, 0, 0, 252), world.offset + 5355);
+    socket.send_to(&query("web1"), group).unwrap();
+    let mut buffer = [0; 512];
+    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    assert_eq!((from.ip(), buffer[..length].ends_with(&world.ip(20).octets())), (world.ip(20).into(), true));
+    socket.send_to(&query("wpad"), group).unwrap();
+    assert!(socket.recv(&mut [0; 512]).is_err(), "nobody is called that");
     socket.send_to(&query("wpad"), (world.ip(20), world.offset + 5355)).unwrap();
     assert!(socket.recv(&mut [0; 512]).is_err(), "nobody is called that");
     let asked = event(&world, &["--service", "llmnr"], |e| e["dns"]["question"]["name"] == "wpad.");

@@ -76,7 +76,7 @@ pub(super) fn step(
                 (false, true) => refused(false),
                 (false, false) => Outcome::new(
                     code::INAPPROPRIATE_AUTH,
-                    "SASL(-16): encryption needed to use mechanism: security flaws do not match required",
+                    "SASL(-16): encryption needed to use mechanism: security flags do not match required",
                 ),
             }
         }
