@@ -168,9 +168,10 @@ pub(super) const SNMP: &[Setting] = &[
     Setting::new("community", Password, Some("public"), "community that may read"),
     Setting::new("write_community", Password, Some("private"), "community that may read and write"),
     Setting::new("user", Text, None, "version 3 user that it knows; nobody's password is right"),
-    Setting::new("sysdescr", TextArea, None, "sysDescr; drawn from the decky's identity without it"),
-    Setting::new("contact", Text, None, "sysContact"),
-    Setting::new("location", Text, None, "sysLocation"),
+    Setting::new("sys_descr", TextArea, None, "sysDescr; drawn from the decky's identity without it"),
+    Setting::new("sys_contact", Text, None, "sysContact"),
+    Setting::new("sys_name", Text, None, "sysName; without it the decky's hostname"),
+    Setting::new("sys_location", Text, None, "sysLocation"),
 ];
 
 pub(super) const LDAP: &[Setting] = &[

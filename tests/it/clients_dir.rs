@@ -21,7 +21,7 @@ fn fleet() -> World {
             "[dc]\nip = {}\nnmap_os = windows_server\nhostname = WIN-DC01\nservices = ldap,dns,snmp,llmnr\n\
              [dc.ldap]\ndomain = corp.local\nuser = helpdesk\npassword = Summer2025!\n\
              [ns]\nip = {}\ndistro = debian\nhostname = web1\nservices = ldap,dns,snmp,llmnr,ssh\n\
-             [ns.ldap]\ndomain = corp.lan\nuser = backup\npassword = s3cret\n[ns.snmp]\nlocation = Rack 7\n\
+             [ns.ldap]\ndomain = corp.lan\nuser = backup\npassword = s3cret\n[ns.snmp]\nsys_location = Rack 7\n\
              [copier]\nip = {}\narchetype = printer\nservices = snmp,ftp\n",
             world.ip(10),
             world.ip(20),

@@ -181,7 +181,7 @@ pub(super) fn fill_cisco(table: &mut Table<'_>, system: &System<'_>) {
 }
 
 /// A small device: the system and its card.
-pub(super) fn fill_small(table: &mut Table<'_>, system: &System<'_>) {
+pub(super) fn fill_small(table: &mut Table<'_>, system: &System<'_>, card: &str) {
     table.system(system);
-    one_card(table, "eth0", 100_000_000);
+    one_card(table, card, 100_000_000);
 }

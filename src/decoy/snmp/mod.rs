@@ -25,7 +25,8 @@ use super::vfs::distro::distro;
 use super::{Answers, Decoy, Packet};
 use crate::model::{Persona, Settings};
 
-/// Makes the SNMP decoy. Settings: `community`, `write_community`, `user`, `sysdescr`, `contact`, `location`.
+/// Makes the SNMP decoy. Settings: `community`, `write_community`, `user`, `sys_descr`, `sys_contact`,
+/// `sys_name`, `sys_location`.
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     let (owner, said) = (persona.clone(), settings.clone());
     let engine = engine(persona, enterprise(persona));
@@ -58,6 +59,7 @@ enum Kind {
     Windows,
     Cisco,
     Printer,
+    Controller,
     Small,
 }
 
@@ -65,6 +67,8 @@ impl Kind {
     fn of(persona: &Persona) -> Self {
         match (persona.archetype.as_deref(), persona.nmap_os.as_str()) {
             (Some("printer"), _) => Self::Printer,
+            (Some("industrial-control"), _) => Self::Controller,
+            _ if persona.services.contains_key("conpot") => Self::Controller,
             (_, "windows" | "windows_server") => Self::Windows,
             (_, "cisco") => Self::Cisco,
             (_, "embedded") => Self::Small,
@@ -77,6 +81,7 @@ impl Kind {
 fn enterprise(persona: &Persona) -> u32 {
     match Kind::of(persona) {
         Kind::Cisco => 9,
+        Kind::Controller => 4329,
         Kind::Printer => device::printer(persona.mac.0).enterprise,
         _ => 8072,
     }
@@ -116,11 +121,11 @@ fn table(persona: &Persona, settings: &Settings, engine: Option<&Engine>) -> Vec
     let now = jiff::Timestamp::now().as_second();
     let booted = booted(persona, now);
     let description =
-        setting::area(settings, "sysdescr").map_or_else(|| describe(persona, kind), str::to_owned);
+        setting::area(settings, "sys_descr").map_or_else(|| describe(persona, kind), str::to_owned);
     let domain = super::domain::Domain::new(persona).dns;
-    let contact = setting::text(settings, "contact").map_or_else(
+    let contact = setting::text(settings, "sys_contact").map_or_else(
         || match kind {
-            Kind::Printer | Kind::Windows | Kind::Small => String::new(),
+            Kind::Printer | Kind::Windows | Kind::Controller | Kind::Small => String::new(),
             _ => format!("admin@{domain}"),
         },
         str::to_owned,
@@ -137,10 +142,11 @@ fn table(persona: &Persona, settings: &Settings, engine: Option<&Engine>) -> Vec
             Kind::Windows => "1.3.6.1.4.1.311.1.1.3.1.1",
             Kind::Cisco => "1.3.6.1.4.1.9.1.1045",
             Kind::Printer => printer.object,
+            Kind::Controller => "1.3.6.1.4.1.4329.6.3",
         },
         contact: &contact,
-        name: &persona.hostname,
-        location: setting::text(settings, "location").unwrap_or(match kind {
+        name: setting::text(settings, "sys_name").unwrap_or(&persona.hostname),
+        location: setting::text(settings, "sys_location").unwrap_or(match kind {
             Kind::Printer | Kind::Windows => "",
             _ => made_up,
         }),
@@ -157,7 +163,10 @@ fn table(persona: &Persona, settings: &Settings, engine: Option<&Engine>) -> Vec
         Kind::Windows => windows::fill(&mut table, &system),
         Kind::Cisco => device::fill_cisco(&mut table, &system),
         Kind::Printer => device::fill_printer(&mut table, &system),
-        Kind::Small => device::fill_small(&mut table, &system),
+        Kind::Controller => {
+            device::fill_small(&mut table, &system, "Siemens, SIMATIC NET, Ethernet Port, X2 P1");
+        }
+        Kind::Small => device::fill_small(&mut table, &system, "eth0"),
     }
     table.finish()
 }
@@ -181,6 +190,7 @@ fn describe(persona: &Persona, kind: Kind) -> String {
         }
         Kind::Cisco => device::IOS.to_owned(),
         Kind::Printer => device::printer(persona.mac.0).description.to_owned(),
+        Kind::Controller => "Siemens, SIMATIC NET, S7-300".to_owned(),
         Kind::Small => format!("Linux {host} 4.14.221 #0 Mon Feb 15 15:22:37 2021 mips"),
     }
 }

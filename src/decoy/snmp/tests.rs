@@ -98,6 +98,10 @@ fn descriptions_fit_the_machine() {
         p.mac = crate::model::Mac([0x00, 0x21, 0xb7, 1, 2, 3]);
     });
     assert!(text(printer).contains("Lexmark"));
+    assert!(text(decoy(|p| p.archetype = Some("industrial-control".into()))).contains("Siemens"));
+    let settings = [("sys_descr".to_owned(), "own".into())].into_iter().collect();
+    let said = build(&testing::persona(&["snmp"]), &settings);
+    assert!(text(said).ends_with("own"));
 }
 
 #[test]
