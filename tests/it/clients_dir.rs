@@ -224,8 +224,15 @@ fn names_on_the_link_are_answered_when_they_are_its_own() {
     let group = (Ipv4Addr::new(224, 0, 0, 252), world.offset + 5355);
     socket.send_to(&query("web1"), group).unwrap();
     let mut buffer = [0; 512];
-    let (length, from) = socket.recv_from(&mut buffer).unwrap();
-    assert_eq!((from.ip(), buffer[..length].ends_with(&world.ip(20).octets())), (world.ip(20).into(), true));
+    // Worlds of other tests share the group, and their namesakes answer too.
+    let length = loop {
+        let (length, from) = socket.recv_from(&mut buffer).unwrap();
+        if from.ip() == world.ip(20) {
+            break length;
+        }
+    };
+    assert!(buffer[..length].ends_with(&world.ip(20).octets()));
+    while socket.recv(&mut buffer).is_ok() {}
     socket.send_to(&query("wpad"), group).unwrap();
     assert!(socket.recv(&mut [0; 512]).is_err(), "nobody is called that");
     socket.send_to(&query("wpad"), (world.ip(20), world.offset + 5355)).unwrap();
