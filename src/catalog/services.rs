@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::setting::Setting;
 use super::settings::{
-    DNS, FTP, HTTP, HTTPS, MAILBOX, MSSQL, MYSQL, RDP, REDIS, SHELL, SIP, SMB, SMTP, SMTP_RELAY,
+    DNS, FTP, HTTP, HTTPS, LDAP, MAILBOX, MSSQL, MYSQL, RDP, REDIS, SHELL, SIP, SMB, SMTP, SMTP_RELAY, SNMP,
 };
 use crate::model::Transport;
 
@@ -86,7 +86,7 @@ const fn group(number: u16, address: [u8; 4]) -> Port {
 static SERVICES: [Service; 29] = [
     Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[])
         .emulated(),
-    Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS),
+    Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS).emulated(),
     Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], &[]),
     Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
     Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
@@ -94,13 +94,14 @@ static SERVICES: [Service; 29] = [
     Service::new("https", "HTTPS", &[tcp(443)], HTTPS),
     Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX).emulated(),
     Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
-    Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], &[]),
+    Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], LDAP).emulated(),
     Service::new(
         "llmnr",
         "LLMNR and mDNS",
         &[group(5355, [224, 0, 0, 252]), group(5353, [224, 0, 0, 251]), tcp(5355)],
         &[],
-    ),
+    )
+    .emulated(),
     Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
     Service::new("mqtt", "MQTT", &[tcp(1883)], &[]),
     Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], MSSQL).emulated(),
@@ -114,7 +115,7 @@ static SERVICES: [Service; 29] = [
     Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP).emulated(),
     Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY).emulated(),
     Service { singleton: true, ..Service::new("sniffer", "Passive sniffer", &[], &[]).emulated() },
-    Service::new("snmp", "SNMP", &[udp(161)], &[]),
+    Service::new("snmp", "SNMP", &[udp(161)], SNMP).emulated(),
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
     Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]).emulated() },

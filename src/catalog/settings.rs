@@ -225,19 +225,41 @@ pub(super) const DNS: &[Setting] = &[
     Setting::new(
         "bind_version",
         Text,
-        Some("9.11.4-P2-RedHat-9.11.4-26.P2.el7_9.10"),
-        "answer to version.bind",
+        None,
+        "answer to version.bind; drawn from the decky's distro without it",
     ),
-    Setting::new("nsid", Text, Some(""), "name server identifier; blank: derived"),
+    Setting::new("nsid", Text, Some(""), "name server identifier; blank: the hostname"),
     Setting::new(
         "extra_records",
         TextArea,
         Some(""),
         "further records, `<name> <TYPE> <value>` on each line",
     ),
-    Setting::new("real_recursive", Bool, Some("false"), "whether it asks a real server"),
-    Setting::new("upstream", Text, Some("8.8.8.8:53"), "the real server"),
-    Setting::new("forward_budget", Text, Some("50"), "questions forwarded within a window"),
-    Setting::new("forward_window", Text, Some("1.0"), "length of the window in seconds"),
-    Setting::new("state_path", Text, Some(""), "file its counters are kept in; blank: none"),
+    Setting::new(
+        "transfers",
+        Bool,
+        None,
+        "whether it hands out its zone; without it as the product does: BIND yes, Microsoft no",
+    ),
+    Setting::new("real_recursive", Bool, Some("false"), "no effect: a decoy never asks another server"),
+    Setting::new("upstream", Text, Some("8.8.8.8:53"), "no effect: a decoy never asks another server"),
+    Setting::new("forward_budget", Text, Some("50"), "no effect: nothing is forwarded"),
+    Setting::new("forward_window", Text, Some("1.0"), "no effect: nothing is forwarded"),
+    Setting::new("state_path", Text, Some(""), "no effect: a decoy writes no file"),
+];
+
+pub(super) const SNMP: &[Setting] = &[
+    Setting::new("community", Password, Some("public"), "community that may read"),
+    Setting::new("write_community", Password, Some("private"), "community that may read and write"),
+    Setting::new("user", Text, None, "version 3 user that it knows; nobody's password is right"),
+    Setting::new("sys_descr", TextArea, None, "sysDescr; drawn from the decky's identity without it"),
+    Setting::new("sys_contact", Text, None, "sysContact"),
+    Setting::new("sys_name", Text, None, "sysName; without it the decky's hostname"),
+    Setting::new("sys_location", Text, None, "sysLocation"),
+];
+
+pub(super) const LDAP: &[Setting] = &[
+    Setting::new("domain", Text, None, "domain it is the directory of; made up without it"),
+    Setting::new("user", Text, None, "account that gets in"),
+    Setting::new("password", Password, None, "password of the account"),
 ];

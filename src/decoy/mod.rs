@@ -9,9 +9,13 @@ pub mod cast;
 pub mod conpot;
 pub mod custom;
 pub mod datagram;
+pub mod dns;
+pub(crate) mod domain;
 pub mod ftp;
 pub mod http;
+pub mod ldap;
 pub(crate) mod le;
+pub mod llmnr;
 pub mod mail;
 pub mod mssql;
 pub mod mysql;
@@ -24,6 +28,7 @@ pub mod shell;
 pub mod sip;
 pub mod smb;
 pub mod sniffer;
+pub mod snmp;
 pub mod ssh;
 pub mod telnet;
 #[cfg(any(test, fuzzing))]
@@ -75,9 +80,12 @@ pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
 pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "conpot" => conpot::build,
+        "dns" => dns::build,
         "ftp" => ftp::build,
         "http" => http::build,
         "imap" => mail::imap::build,
+        "ldap" => ldap::build,
+        "llmnr" => llmnr::build,
         "mssql" => mssql::build,
         "mysql" => mysql::build,
         "pop3" => mail::pop3::build,
@@ -87,6 +95,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "smb" => smb::build,
         "smtp" => mail::smtp::build,
         "smtp_relay" => mail::smtp::build_relay,
+        "snmp" => snmp::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         "tftp" => tftp::build,
