@@ -49,8 +49,8 @@ impl<'a> Reader<'a> {
         self.0.first().copied()
     }
 
-    /// The next element: its tag and contents.
-    pub fn next(&mut self) -> Option<(u8, &'a [u8])> {
+    /// Takes the next element: its tag and contents.
+    pub fn read(&mut self) -> Option<(u8, &'a [u8])> {
         let tag = *self.0.first()?;
         // Tags of several bytes are in none of these protocols.
         if tag & 0x1f == 0x1f {
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
 
     /// The contents of the next element, which must have this tag.
     pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        if self.peek()? == tag { Some(self.next()?.1) } else { None }
+        if self.peek()? == tag { Some(self.read()?.1) } else { None }
     }
 
     /// Reads the contents of the next element, which must have this tag.
@@ -80,28 +80,33 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What is no element that a server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no element")]
+pub struct Malformed;
+
 /// How many bytes the element at the front has in all: none when that is not known yet, an error when it
 /// is none or longer than `most`.
 ///
 /// # Errors
 /// No element that a server takes.
-pub fn frame(bytes: &[u8], most: usize) -> Result<Option<usize>, ()> {
+pub fn frame(bytes: &[u8], most: usize) -> Result<Option<usize>, Malformed> {
     let Some(&tag) = bytes.first() else { return Ok(None) };
     if tag & 0x1f == 0x1f {
-        return Err(());
+        return Err(Malformed);
     }
     let rest = bytes.get(1..).unwrap_or_default();
     match rest.first() {
         None => return Ok(None),
         Some(&first) if first & 0x80 != 0 && rest.len() <= usize::from(first & 0x7f) => {
             let known = first != 0x80 && first & 0x7f <= 4;
-            return if known { Ok(None) } else { Err(()) };
+            return if known { Ok(None) } else { Err(Malformed) };
         }
         Some(_) => {}
     }
-    let (head, length) = length(rest).ok_or(())?;
-    let whole = length.checked_add(head).and_then(|n| n.checked_add(1)).ok_or(())?;
-    if whole > most { Err(()) } else { Ok(Some(whole)) }
+    let (head, length) = length(rest).ok_or(Malformed)?;
+    let whole = length.checked_add(head).and_then(|n| n.checked_add(1)).ok_or(Malformed)?;
+    if whole > most { Err(Malformed) } else { Ok(Some(whole)) }
 }
 
 /// A length: how many bytes it takes itself, and what it says. Indefinite ones are refused.
@@ -232,12 +237,12 @@ mod tests {
         assert_eq!(frame(&[], 9), Ok(None));
         assert_eq!(frame(&[0x30], 9), Ok(None));
         assert_eq!(frame(&[0x30, 5], 9), Ok(Some(7)));
-        assert_eq!(frame(&[0x30, 8], 9), Err(()));
+        assert_eq!(frame(&[0x30, 8], 9), Err(Malformed));
         assert_eq!(frame(&[0x30, 0x82, 1], 900), Ok(None));
         assert_eq!(frame(&[0x30, 0x82, 1, 0], 900), Ok(Some(260)));
-        assert_eq!(frame(&[0x30, 0x80], 900), Err(()));
-        assert_eq!(frame(&[0x30, 0x88, 1], 900), Err(()));
-        assert_eq!(frame(&[0x1f, 1], 900), Err(()));
+        assert_eq!(frame(&[0x30, 0x80], 900), Err(Malformed));
+        assert_eq!(frame(&[0x30, 0x88, 1], 900), Err(Malformed));
+        assert_eq!(frame(&[0x1f, 1], 900), Err(Malformed));
     }
 
     proptest! {
@@ -253,7 +258,7 @@ mod tests {
         #[test]
         fn anything_may_come(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let mut reader = Reader::new(&bytes);
-            while let Some((_, contents)) = reader.next() {
+            while let Some((_, contents)) = reader.read() {
                 let _ = (integer(contents), oid(contents));
             }
             let _ = frame(&bytes, 32);

@@ -24,11 +24,6 @@ pub(crate) fn flag(settings: &Settings, key: &str) -> Option<bool> {
     settings.get(key).and_then(Value::as_bool)
 }
 
-/// A whole number.
-pub(crate) fn number(settings: &Settings, key: &str) -> Option<i64> {
-    settings.get(key).and_then(Value::as_i64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +38,6 @@ mod tests {
         assert_eq!(text(&settings, "a"), Some("x"));
         assert_eq!([text(&settings, "b"), text(&settings, "c"), text(&settings, "d")], [None; 3]);
         assert_eq!((area(&settings, "b"), area(&settings, "c")), (Some("x\ny"), None));
-        assert_eq!((number(&settings, "d"), flag(&settings, "d")), (Some(7), None));
+        assert_eq!(flag(&settings, "d"), None);
     }
 }

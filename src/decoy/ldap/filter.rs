@@ -130,13 +130,13 @@ fn read(kind: u8, contents: &[u8], depth: usize, left: &mut usize) -> Option<Fil
         0xa0 | 0xa1 => {
             let mut list = Vec::new();
             while !r.is_empty() {
-                let (kind, contents) = r.next()?;
+                let (kind, contents) = r.read()?;
                 list.push(read(kind, contents, depth, left)?);
             }
             if kind == 0xa0 { Filter::And(list) } else { Filter::Or(list) }
         }
         0xa2 => {
-            let (kind, contents) = r.next()?;
+            let (kind, contents) = r.read()?;
             Filter::Not(Box::new(read(kind, contents, depth, left)?))
         }
         0xa3 => pair(r).map(|(n, v)| Filter::Equal(n, v))?,
@@ -150,7 +150,7 @@ fn read(kind: u8, contents: &[u8], depth: usize, left: &mut usize) -> Option<Fil
             let (mut first, mut middle, mut last) = (None, Vec::new(), None);
             while !parts.is_empty() {
                 *left = left.checked_sub(1)?;
-                match parts.next()? {
+                match parts.read()? {
                     (0x80, text) => first = Some(text.to_vec()),
                     (0x81, text) => middle.push(text.to_vec()),
                     (0x82, text) => last = Some(text.to_vec()),

@@ -100,7 +100,7 @@ impl Message {
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes).enter(tag::SEQUENCE)?;
         let id = reader.integer(tag::INTEGER).filter(|id| (0..=i64::from(i32::MAX)).contains(id))?;
-        let (operation, body) = reader.next()?;
+        let (operation, body) = reader.read()?;
         let request = request(operation, body)?;
         let mut controls = Vec::new();
         if let Some(mut list) = reader.enter(0xa0) {
@@ -122,7 +122,7 @@ fn request(operation: u8, body: &[u8]) -> Option<Request> {
         0x60 => {
             let version = r.integer(tag::INTEGER)?;
             let name = r.expect(tag::OCTETS)?.to_vec();
-            let credentials = match r.next()? {
+            let credentials = match r.read()? {
                 (0x80, password) => Credentials::Simple(password.to_vec()),
                 (0xa3, sasl) => {
                     let mut sasl = Reader::new(sasl);
@@ -161,7 +161,7 @@ fn search(r: &mut Reader<'_>) -> Option<Search> {
     let limit = usize::try_from(r.integer(tag::INTEGER)?).ok()?;
     r.integer(tag::INTEGER)?;
     let types_only = r.expect(tag::BOOLEAN)? != [0];
-    let (kind, contents) = r.next()?;
+    let (kind, contents) = r.read()?;
     let filter = Filter::read(kind, contents);
     let mut attributes = Vec::new();
     let mut list = r.enter(tag::SEQUENCE)?;

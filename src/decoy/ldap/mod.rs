@@ -122,7 +122,7 @@ impl Ldap {
                     continue;
                 }
                 Ok(_) => {}
-                Err(()) => {
+                Err(ber::Malformed) => {
                     session.record.error("protocol", "not an LDAP message, or one too long");
                     if self.windows {
                         out.extend(self.style().disconnection(&malformed()));

@@ -37,22 +37,22 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Token<'_>> {
         return Some(Token { ntlm: Some(bytes), offers_ntlm: true, bare: true, ..Token::default() });
     }
     let mut reader = Reader::new(bytes);
-    let (mut kind, mut contents) = reader.next()?;
+    let (mut kind, mut contents) = reader.read()?;
     if kind == 0x60 {
         let mut inner = Reader::new(contents);
         if ber::oid(inner.expect(tag::OID)?)? != SPNEGO {
             return None;
         }
-        (kind, contents) = inner.next()?;
+        (kind, contents) = inner.read()?;
     }
     let mut fields = Reader::new(contents).enter(tag::SEQUENCE)?;
     let mut token = Token::default();
-    while let Some((field, contents)) = fields.next() {
+    while let Some((field, contents)) = fields.read() {
         match (kind, field) {
             (0xa0, 0xa0) => {
                 token.mechanisms = Some(contents);
                 let mut list = Reader::new(contents).enter(tag::SEQUENCE)?;
-                while let Some((_, mechanism)) = list.next() {
+                while let Some((_, mechanism)) = list.read() {
                     token.offers_ntlm |= ber::oid(mechanism).is_some_and(|oid| oid == NTLM);
                 }
             }

@@ -30,7 +30,7 @@ impl Request {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes).enter(tag::SEQUENCE)?;
         let mut out = Self::default();
-        while let Some((field, contents)) = fields.next() {
+        while let Some((field, contents)) = fields.read() {
             let mut inner = Reader::new(contents);
             match field {
                 0xa0 => out.version = inner.integer(tag::INTEGER)?,
@@ -52,7 +52,7 @@ impl Request {
 async fn read(session: &mut Session, pending: &mut Vec<u8>) -> io::Result<Option<Request>> {
     loop {
         match ber::frame(pending, REQUEST_MAX) {
-            Err(()) => return Ok(None),
+            Err(ber::Malformed) => return Ok(None),
             Ok(Some(length)) if pending.len() >= length => {
                 let rest = pending.split_off(length);
                 return Ok(Request::parse(&std::mem::replace(pending, rest)));

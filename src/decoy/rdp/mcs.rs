@@ -28,7 +28,7 @@ impl Client {
         let contents = ber::Reader::new(bytes.strip_prefix(b"\x7f")?).expect(0x65)?;
         let mut fields = ber::Reader::new(contents);
         for _ in 0..6 {
-            fields.next()?;
+            fields.read()?;
         }
         let data = fields.expect(ber::tag::OCTETS)?;
         let key = data.windows(4).position(|w| w == b"Duca")?;

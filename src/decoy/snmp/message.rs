@@ -118,7 +118,7 @@ impl Pdu {
             }
             let mut one = list.enter(tag::SEQUENCE)?;
             let oid = ber::oid(one.expect(tag::OID)?)?;
-            let (tag, contents) = one.next()?;
+            let (tag, contents) = one.read()?;
             variables.push(Variable { oid, tag, contents: contents.to_vec() });
         }
         Some(Self { tag, id, first, second, variables })
