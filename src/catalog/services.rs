@@ -88,7 +88,7 @@ static SERVICES: [Service; 29] = [
     Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
     Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
     Service::new("http", "HTTP", &[tcp(80), twin(tcp(443))], HTTP).emulated(),
-    Service::new("https", "HTTPS", &[tcp(443)], HTTPS),
+    Service::new("https", "HTTPS", &[tcp(443)], HTTPS).emulated(),
     Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX),
     Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
     Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], &[]),
@@ -153,7 +153,7 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "ssh", "telnet"]);
+        assert_eq!(emulated, ["ftp", "http", "https", "mysql", "redis", "ssh", "telnet"]);
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

@@ -63,6 +63,7 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "ftp" => ftp::build,
         "http" => http::build,
+        "https" => http::build_secure,
         "mysql" => mysql::build,
         "redis" => redis::build,
         "ssh" => ssh::build,
