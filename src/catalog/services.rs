@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY};
+use super::settings::{
+    DNS, ELASTICSEARCH, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, VERSIONED,
+};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -84,13 +86,13 @@ const fn group(number: u16, address: [u8; 4]) -> Port {
 static SERVICES: [Service; 29] = [
     Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[]),
     Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS),
-    Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], &[]),
-    Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
+    Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], VERSIONED).emulated(),
+    Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], ELASTICSEARCH).emulated(),
     Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
     Service::new("http", "HTTP", &[tcp(80), twin(tcp(443))], HTTP).emulated(),
     Service::new("https", "HTTPS", &[tcp(443)], HTTPS).emulated(),
     Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX),
-    Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
+    Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], VERSIONED).emulated(),
     Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], &[]),
     Service::new(
         "llmnr",
@@ -153,7 +155,10 @@ mod tests {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
         let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "https", "mysql", "redis", "ssh", "telnet"]);
+        assert_eq!(
+            emulated,
+            ["docker_api", "elasticsearch", "ftp", "http", "https", "k8s", "mysql", "redis", "ssh", "telnet"]
+        );
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

@@ -38,6 +38,22 @@ pub(super) const MYSQL: &[Setting] = &[
     Setting::new("password", Password, None, "password of the account"),
 ];
 
+const VERSION: Setting =
+    Setting::new("version", Text, None, "server version; drawn from the decky's identity without it");
+
+/// Services whose version is all there is to say.
+pub(super) const VERSIONED: &[Setting] = &[VERSION];
+
+pub(super) const ELASTICSEARCH: &[Setting] = &[
+    VERSION,
+    Setting::new(
+        "cluster_name",
+        Text,
+        None,
+        "name of the cluster; drawn from the decky's identity without it",
+    ),
+];
+
 pub(super) const REDIS: &[Setting] = &[
     Setting::new("version", Text, None, "server version; drawn from the decky's identity without it"),
     Setting::new("os_string", Text, None, "`os` line of INFO; drawn from the decky's identity without it"),

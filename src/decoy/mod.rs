@@ -6,8 +6,11 @@
 mod accounts;
 pub mod ber;
 pub mod datagram;
+pub mod docker_api;
+pub mod elasticsearch;
 pub mod ftp;
 pub mod http;
+pub mod k8s;
 pub mod mysql;
 pub mod redis;
 pub mod session;
@@ -61,9 +64,12 @@ pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
 /// The decoy for a service slug; none when there is no emulation yet.
 pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
+        "docker_api" => docker_api::build,
+        "elasticsearch" => elasticsearch::build,
         "ftp" => ftp::build,
         "http" => http::build,
         "https" => http::build_secure,
+        "k8s" => k8s::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
         "ssh" => ssh::build,

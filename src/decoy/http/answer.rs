@@ -282,7 +282,7 @@ fn size(bytes: usize) -> String {
 }
 
 /// Percent-encodes what must not stand in a path.
-pub(super) fn encode(path: &[u8]) -> String {
+pub(in crate::decoy) fn encode(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for c in path {
         if c.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(c) {

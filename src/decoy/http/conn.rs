@@ -12,7 +12,7 @@ use super::response::Hijack;
 use super::server::Family;
 use super::target;
 use crate::decoy::Session;
-use crate::event::{FIELD_MAX, Kind};
+use crate::event::FIELD_MAX;
 
 /// Most bytes read of one body.
 pub(in crate::decoy) const BODY_MAX: u64 = 1 << 20;
@@ -110,30 +110,28 @@ impl Conn {
         words.iter().any(|word| self.pending.starts_with(word.as_bytes()))
     }
 
-    /// Writes what `hijack` has to say on a stream that is no HTTP any more, notes what the client sends until
-    /// it ends or falls silent, and ends.
+    /// Leaves the connection to `hijack` until it is done or the client is.
     pub(in crate::decoy) async fn hijacked(&mut self, hijack: &Hijack) {
-        if !hijack.output.is_empty() && self.session.write(&hijack.output).await.is_err() {
-            return;
-        }
-        let mut input = Content::with_room(FIELD_MAX);
-        input.add(&std::mem::take(&mut self.pending));
-        if hijack.listens {
-            let deadline = self.deadline(30);
+        let mut input = std::mem::take(&mut self.pending);
+        let mut heard = 0u64;
+        loop {
+            let (output, done) = hijack.hear(&input, &self.session.record);
+            if !output.is_empty() && self.session.write(&output).await.is_err() {
+                return;
+            }
+            if done || heard > BODY_MAX {
+                return self.linger(false).await;
+            }
             let mut chunk = [0u8; 4096];
-            while let Ok(Ok(got)) =
-                tokio::time::timeout_at(deadline, self.session.stream.read(&mut chunk)).await
-                && got > 0
-                && input.size < BODY_MAX
-            {
-                input.add(&chunk[..got]);
+            match self.session.read(&mut chunk).await {
+                Ok(got) if got > 0 => {
+                    input.clear();
+                    input.extend_from_slice(&chunk[..got]);
+                    heard = heard.saturating_add(got as u64);
+                }
+                _ => return,
             }
         }
-        if input.size > 0 {
-            let draft = self.session.record.event(Kind::Command, hijack.action);
-            draft.bytes("input", &input.start).field("input_bytes", input.size).emit();
-        }
-        self.linger(false).await;
     }
 
     fn deadline(&self, seconds: u64) -> Instant {

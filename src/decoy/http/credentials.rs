@@ -90,7 +90,7 @@ fn authorization(value: &[u8]) -> Option<Login> {
     }
 }
 
-fn decode64(text: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::decoy) fn decode64(text: &[u8]) -> Option<Vec<u8>> {
     let engine = base64::engine::general_purpose::STANDARD_NO_PAD;
     let end = text.iter().rposition(|c| *c != b'=').map_or(0, |at| at + 1);
     engine.decode(text.get(..end)?).ok()

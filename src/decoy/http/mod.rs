@@ -30,6 +30,7 @@ mod wire;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(super) use self::answer::encode;
 use self::apps::App;
 use self::engine::Web;
 use self::request::Request;

@@ -1,6 +1,8 @@
 //! An answer before a family of servers gives it its shape.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::decoy::session::Recorder;
 
 /// The body of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,15 +57,32 @@ pub(in crate::decoy) struct Response {
     pub(in crate::decoy) hijack: Option<Hijack>,
 }
 
+/// What talks on a connection that is no HTTP any more.
+pub(in crate::decoy) trait Dialogue: Send {
+    /// What it says first, and to each input; and whether it is done then.
+    fn hear(&mut self, input: &[u8], record: &Recorder) -> (Vec<u8>, bool);
+}
+
 /// A connection that is no HTTP any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::decoy) struct Hijack {
-    /// What it says at once.
-    pub(in crate::decoy) output: Vec<u8>,
-    /// Whether it listens before it ends.
-    pub(in crate::decoy) listens: bool,
-    /// Action under which what the client sends is recorded.
-    pub(in crate::decoy) action: &'static str,
+#[derive(Clone)]
+pub(in crate::decoy) struct Hijack(pub(in crate::decoy) Arc<Mutex<dyn Dialogue>>);
+
+impl Hijack {
+    /// Hands the connection to `dialogue`.
+    pub(in crate::decoy) fn to(dialogue: impl Dialogue + 'static) -> Self {
+        Self(Arc::new(Mutex::new(dialogue)))
+    }
+
+    /// See [`Dialogue::hear`].
+    pub(in crate::decoy) fn hear(&self, input: &[u8], record: &Recorder) -> (Vec<u8>, bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).hear(input, record)
+    }
+}
+
+impl std::fmt::Debug for Hijack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hijack")
+    }
 }
 
 impl Response {

@@ -29,12 +29,12 @@ impl Shaped<'_> {
     pub(super) fn go(&self, lines: &mut Lines) {
         let r = self.response;
         self.extras(lines);
-        lines.maybe("Location", r.location.as_deref());
-        lines.maybe("Content-Type", self.kind.as_deref());
-        lines.0.sort_by(|a, b| a.0.cmp(&b.0));
         if r.hijack.is_some() {
             return;
         }
+        lines.maybe("Location", r.location.as_deref());
+        lines.maybe("Content-Type", self.kind.as_deref());
+        lines.0.sort_by(|a, b| a.0.cmp(&b.0));
         let counted = lines.0.iter().any(|(name, _)| name == "Content-Length");
         let late = self.request.is_some_and(|request| request.target.star);
         if !late {
@@ -48,6 +48,10 @@ impl Shaped<'_> {
         }
         if self.kind.is_none() && !self.body.is_empty() {
             lines.put("Content-Type", "text/plain; charset=utf-8");
+        }
+        let said = lines.0.iter().any(|(name, _)| name == "Connection");
+        if said {
+            return;
         }
         if self.close && self.modern() {
             lines.put("Connection", "close");
