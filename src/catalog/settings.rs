@@ -105,7 +105,7 @@ pub(super) const HTTPS: &[Setting] = &[
         "http_versions",
         MultiEnum(&["http/1.1", "http/2", "http/3"]),
         Some("http/1.1"),
-        "protocol versions it speaks",
+        "protocol versions it speaks; http/3 is taken and not spoken",
     ),
     Setting::new(
         "tls_cn",
@@ -113,8 +113,8 @@ pub(super) const HTTPS: &[Setting] = &[
         None,
         "name in the self-signed certificate; without it the decky's hostname",
     ),
-    Setting::new("tls_cert", TextArea, None, "certificate chain, PEM"),
-    Setting::new("tls_key", TextArea, None, "private key, PEM").secret(),
+    Setting::new("tls_cert", TextArea, None, "certificate chain, PEM, instead of a self-signed one"),
+    Setting::new("tls_key", TextArea, None, "private key of tls_cert, PEM").secret(),
     FILES,
 ];
 

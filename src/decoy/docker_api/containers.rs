@@ -253,8 +253,8 @@ impl Docker {
     fn ends(container: &Container) -> bool {
         let line = console::line(&container.command);
         let stays = ["sleep", "tail -f", "while ", "xmrig", "nginx", "redis-server", "postgres", "/dev/null"];
-        !(container.stdin && console::is_dialogue(&container.command))
-            && !stays.iter().any(|w| line.contains(w))
+        let talks = container.stdin && console::is_dialogue(&container.command);
+        !talks && !stays.iter().any(|w| line.contains(w))
     }
 
     /// What the command prints; made once.

@@ -145,7 +145,7 @@ impl Docker {
     }
 
     /// The version in front of a path, judged; the rest of the path.
-    fn version<'a>(&self, path: &'a str) -> Result<(u32, &'a str), Response> {
+    fn version<'a>(&self, path: &'a str) -> Result<(u32, &'a str), Box<Response>> {
         let (newest, oldest) = self.profile.api;
         let Some((version, rest)) = path.strip_prefix("/v").and_then(|p| p.split_once('/')) else {
             return Ok((newest, path));
@@ -160,10 +160,11 @@ impl Docker {
         };
         let rest = path.get(path.len().saturating_sub(rest.len().saturating_add(1))..).unwrap_or("/");
         let mine = |response: Response| {
-            response
+            let response = response
                 .with("Api-Version", format!("1.{newest}"))
                 .with("Ostype", "linux")
-                .with("Server", self.profile.server())
+                .with("Server", self.profile.server());
+            Box::new(response)
         };
         if minor < oldest {
             let text = format!(
@@ -325,7 +326,7 @@ impl Web for Docker {
         let missing = || Response::app(404, "application/json", "{\"message\":\"page not found\"}\n");
         let (api, rest) = match self.version(&path) {
             Ok(found) => found,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         let ask = Ask { request, body, record, api };
         match self.route(&ask, rest) {

@@ -31,6 +31,8 @@ use crate::model::{Persona, Seed};
 
 /// Longest a client may take over its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
+/// Longest a client may take to begin it, where we wait to see whether it does.
+const FIRST: Duration = Duration::from_secs(60);
 /// Bytes of a given certificate or key that are looked at.
 const PEM_MAX: usize = 256 * 1024;
 
@@ -126,7 +128,7 @@ impl Tls {
     /// The stream broke, or stayed silent too long.
     pub async fn begins(session: &mut Session) -> io::Result<Vec<u8>> {
         let mut start = vec![0u8; 512];
-        let got = timeout(HANDSHAKE.min(session.idle), session.stream.read(&mut start)).await?;
+        let got = timeout(FIRST.min(session.idle), session.stream.read(&mut start)).await?;
         start.truncate(got);
         Ok(start)
     }

@@ -110,7 +110,7 @@ impl<'a, W: Web + ?Sized> Connection<'a, W> {
             opened: false,
             settled: false,
             last: 0,
-            left: web.requests_max(),
+            left: web.requests_max().max(1000),
             patience: PATIENCE,
             decoder: Decoder::default(),
             encoder: Encoder::new(server.family),

@@ -62,18 +62,20 @@ impl Shaped<'_> {
 
     /// Elasticsearch's own headers, then two in lower case.
     pub(super) fn netty(&self, lines: &mut Lines) {
-        // To a client of HTTP/1.0 they come the other way round: what scanners know the product by is older
-        // than its own headers, and nobody but scanners speaks that version.
+        // A client of HTTP/1.0 gets the answer as it was before 7.14: scanners know the product by that, and
+        // nobody but scanners speaks that version.
         let scanner = !self.modern();
         if !scanner {
             self.extras(lines);
         }
-        lines.maybe("content-type", self.kind.as_deref());
+        match self.kind.as_deref() {
+            Some("application/json") if scanner => {
+                lines.put("content-type", "application/json; charset=UTF-8");
+            }
+            kind => lines.maybe("content-type", kind),
+        }
         if self.length == Length::Known {
             lines.put("content-length", &self.body.len().to_string());
-        }
-        if scanner {
-            self.extras(lines);
         }
     }
 }
