@@ -8,7 +8,7 @@ fn run(command: &mut Command) -> Ran {
     Ran::from(command.stdin(Stdio::null()).output().unwrap())
 }
 
-/// Two deckies: web servers, and what people leave open.
+/// Three deckies: web servers, what people leave open, and an engine whose version nmap can read.
 fn fleet() -> World {
     let world = World::new();
     let file = world.fleet(
@@ -17,9 +17,11 @@ fn fleet() -> World {
             "[one]\nip = {}\ndistro = debian\nservices = http,https\n[one.http]\nserver_header = nginx/1.22.1\n\
              http_versions = http/1.1,http/2\n[one.https]\nserver_header = Apache/2.4.71 (Debian)\n\
              http_versions = http/1.1,http/2\ntls_cn = portal.example.org\n\
-             [two]\nip = {}\ndistro = debian\nservices = http,elasticsearch,k8s,docker_api\n",
+             [two]\nip = {}\ndistro = debian\nservices = http,elasticsearch,k8s,docker_api\n\
+             [three]\nip = {}\ndistro = ubuntu22\nservices = docker_api\n",
             world.ip(10),
-            world.ip(20)
+            world.ip(20),
+            world.ip(30)
         ),
     );
     world.run(&["deploy", file.to_str().unwrap()]).ok();
@@ -235,15 +237,16 @@ fn nmap_names_what_each_port_claims() {
     };
     let one = scan(world.ip(10), &[80, 443]);
     assert!(one.contains("nginx 1.22.1") && one.contains("Apache httpd 2.4.71"), "{one}");
-    let two = scan(world.ip(20), &[9200, 6443, 2375, 2376]);
+    let two = scan(world.ip(20), &[9200, 6443]);
+    let three = scan(world.ip(30), &[2375, 2376]);
     for (port, product) in [
         (9200, "Elasticsearch REST API"),
         (6443, "Kubernetes"),
-        (2375, "Docker 20.10.24+dfsg1"),
-        (2376, "Docker 20.10.24+dfsg1"),
+        (2375, "Docker 28.2.2"),
+        (2376, "Docker 28.2.2"),
     ] {
         let start = format!("{}/tcp", world.offset + port);
-        let line = two.lines().find(|l| l.starts_with(&start)).unwrap_or_default();
-        assert!(line.contains(product), "{port} {product}\n{two}");
+        let line = two.lines().chain(three.lines()).find(|l| l.starts_with(&start)).unwrap_or_default();
+        assert!(line.contains(product), "{port} {product}\n{two}{three}");
     }
 }

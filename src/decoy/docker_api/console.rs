@@ -1,5 +1,7 @@
 //! What runs in a container: nothing. A shell is played, on a machine of the image's kind.
 
+use serde_json::Value;
+
 use super::state::Container;
 use crate::decoy::http::response::Dialogue;
 use crate::decoy::session::Recorder;
@@ -59,20 +61,46 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// Whether a command leaves the container for the root of the host that is mounted in it, and what it runs
+/// then: the way out that is tried first.
+fn way_out<'a>(container: &Container, command: &'a [String]) -> (bool, &'a [String]) {
+    let binds = container.host.get("Binds").and_then(Value::as_array);
+    let mounts_at = |place: &str| {
+        let fits = |bind: &Value| {
+            let mut parts = bind.as_str().unwrap_or_default().split(':');
+            parts.next() == Some("/")
+                && parts.next().map(|p| p.trim_end_matches('/')) == Some(place.trim_end_matches('/'))
+        };
+        binds.is_some_and(|binds| binds.iter().take(16).any(fits))
+    };
+    match command {
+        [chroot, place, rest @ ..] if chroot.ends_with("chroot") && mounts_at(place) => (true, rest),
+        _ => (false, command),
+    }
+}
+
+/// The shell that plays a command of this container, and the command.
+fn player<'a>(persona: &Persona, container: &Container, command: &'a [String]) -> (Shell, &'a [String]) {
+    let (out, command) = way_out(container, command);
+    if out {
+        return (Shell::new(persona, "root"), command);
+    }
+    (shell(persona, &container.id, &container.image, container.address), command)
+}
+
 /// What a command prints, and its status.
 pub(super) fn run(persona: &Persona, container: &Container, command: &[String]) -> (Vec<u8>, i32) {
-    let line = line(command);
-    if line.trim().is_empty() {
+    if is_dialogue(container, command) {
         return (Vec::new(), 0);
     }
-    let exec =
-        shell(persona, &container.id, &container.image, container.address).exec_command(line.as_bytes());
+    let (mut shell, command) = player(persona, container, command);
+    let exec = shell.exec_command(line(command).as_bytes());
     (exec.output, exec.status.into())
 }
 
 /// Whether somebody would talk to this command rather than wait for it.
-pub(super) fn is_dialogue(command: &[String]) -> bool {
-    command.is_empty() || line(command).is_empty()
+pub(super) fn is_dialogue(container: &Container, command: &[String]) -> bool {
+    line(way_out(container, command).1).trim().is_empty()
 }
 
 /// A shell that a visitor talks to.
@@ -89,11 +117,11 @@ pub(super) struct Console {
 }
 
 impl Console {
-    pub(super) fn new(persona: &Persona, container: &Container, tty: bool, framed: bool) -> Self {
+    pub(super) fn new(persona: &Persona, container: &Container, command: &[String], tty: bool) -> Self {
         Self {
-            shell: shell(persona, &container.id, &container.image, container.address),
+            shell: player(persona, container, command).0,
             tty: tty.then(Tty::new),
-            framed,
+            framed: !tty,
             pending: Vec::new(),
             started: false,
             commands: 0,
@@ -219,7 +247,6 @@ mod tests {
         let words = |w: &[&str]| w.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         assert_eq!(line(&words(&["sh", "-c", "id; ls"])), "id; ls");
         assert_eq!(line(&words(&["chroot", "/mnt", "a b'c"])), "chroot /mnt 'a b'\\''c'");
-        assert!(is_dialogue(&words(&["/bin/bash"])) && is_dialogue(&[]) && !is_dialogue(&words(&["id"])));
     }
 
     #[test]

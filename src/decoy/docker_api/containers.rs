@@ -253,7 +253,7 @@ impl Docker {
     fn ends(container: &Container) -> bool {
         let line = console::line(&container.command);
         let stays = ["sleep", "tail -f", "while ", "xmrig", "nginx", "redis-server", "postgres", "/dev/null"];
-        let talks = container.stdin && console::is_dialogue(&container.command);
+        let talks = container.stdin && console::is_dialogue(container, &container.command);
         !talks && !stays.iter().any(|w| line.contains(w))
     }
 
@@ -333,8 +333,8 @@ impl Docker {
 
     fn attach(&self, ask: &Ask<'_>, container: &Container) -> Response {
         let framed = !container.tty;
-        let hijack = if container.stdin && console::is_dialogue(&container.command) {
-            Hijack::to(Console::new(&self.persona, container, container.tty, framed))
+        let hijack = if container.stdin && console::is_dialogue(container, &container.command) {
+            Hijack::to(Console::new(&self.persona, container, &container.command, container.tty))
         } else {
             let (output, _) = self.output(container);
             let output = if container.tty { console::crlf(&output) } else { output };
@@ -405,9 +405,9 @@ impl Docker {
                 kept.status = Some(status);
             }
         };
-        if exec.stdin && console::is_dialogue(&exec.command) {
+        if exec.stdin && console::is_dialogue(container, &exec.command) {
             note(0);
-            let console = Console::new(&self.persona, container, exec.tty, !exec.tty);
+            let console = Console::new(&self.persona, container, &exec.command, exec.tty);
             return Ok(self.upgraded(ask, exec.tty, Hijack::to(console)));
         }
         let (output, status) = console::run(&self.persona, container, &exec.command);

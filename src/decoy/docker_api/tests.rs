@@ -127,6 +127,18 @@ async fn commands_in_containers_are_played() {
     assert!(commands.iter().any(|c| c.contains("ZWNobyAkKCg2KjcpKQ")), "{commands:?}");
 }
 
+#[tokio::test]
+async fn the_way_out_leads_to_the_host() {
+    let engine = engine();
+    send(engine.clone(), post("/images/create?fromImage=alpine&tag=3", "").as_bytes()).await;
+    let config =
+        r#"{"Image":"alpine:3","Cmd":["chroot","/mnt","hostname"],"HostConfig":{"Binds":["/:/mnt"]}}"#;
+    send(engine.clone(), post("/containers/create?name=out", config).as_bytes()).await;
+    send(engine.clone(), post("/containers/out/start", "").as_bytes()).await;
+    let (got, _) = send(engine, b"GET /containers/out/logs HTTP/1.0\r\n\r\n").await;
+    assert!(got.ends_with("files02\n"), "{got}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 

@@ -81,7 +81,7 @@ async fn errors_are_the_products() {
     for junk in [&b"foo\r\n\r\n"[..], b"GET /\r\n\r\n"] {
         let (got, _) = send(node("7.17.29"), junk).await;
         assert!(
-            got.starts_with("HTTP/1.1 400 Bad Request\r\n")
+            got.starts_with("HTTP/1.0 400 Bad Request\r\n")
                 && got.contains("text is empty (possibly HTTP/0.9)"),
             "{got}"
         );
