@@ -178,7 +178,7 @@ fn a_service_without_an_emulation_is_refused_by_name() {
     let services = world.json(0, &["services"]);
     let list = services["services"].as_array().unwrap();
     assert_eq!(list.len(), 29);
-    assert_eq!(list.iter().filter(|s| s["emulated"] == true).count(), 6);
+    assert_eq!(list.iter().filter(|s| s["emulated"] == true).count(), 10);
     assert_eq!(world.json(0, &["archetypes"])["archetypes"].as_array().unwrap().len(), 15);
     assert_eq!(world.json(0, &["distros"])["distros"].as_array().unwrap().len(), 9);
 }
