@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::discovery::RESOURCES;
-use super::objects::{time, uid};
+use super::objects::{suffix, time, uid};
 use super::profile::Profile;
 use super::{Place, Refusal};
 use crate::decoy::vfs::Machine;
@@ -38,6 +38,8 @@ const SYSTEM: &[(&str, &str)] = &[
 
 struct Maker<'a> {
     persona: &'a Persona,
+    /// What the kubelet makes of the host's name.
+    node: String,
     seed: Seed,
     items: Vec<Item>,
 }
@@ -45,7 +47,9 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn metadata(&self, kind: &str, namespace: &str, name: &str) -> Value {
         let label = format!("{kind}/{namespace}/{name}");
-        let after = i64::try_from(self.seed.number(&label, 40 * 86_400)).unwrap_or(0);
+        // What kubeadm makes comes within a minute, the rest in the weeks after it.
+        let own = namespace.starts_with("kube-") || (namespace != "production" && name != "production");
+        let after = i64::try_from(self.seed.number(&label, if own { 60 } else { 40 * 86_400 })).unwrap_or(0);
         let mut metadata = json!({"name": name});
         if !namespace.is_empty() {
             metadata["namespace"] = namespace.into();
@@ -68,14 +72,14 @@ impl Maker<'_> {
     }
 
     fn pod(&mut self, namespace: &str, name: &str, image: &str, address: u8, host: bool) {
-        let node = self.persona.hostname.clone();
+        let node = self.node.clone();
         let host_ip = self.persona.ip.to_string();
         let ip = if host { host_ip.clone() } else { format!("10.244.0.{address}") };
         let short = name.split('-').next().unwrap_or(name);
         self.add("pods", namespace, name, json!({
             "spec": {"containers": [{"name": short, "image": image, "imagePullPolicy": "IfNotPresent", "resources": {}}], "restartPolicy": "Always",
                 "nodeName": node, "serviceAccountName": "default", "hostNetwork": host},
-            "status": {"phase": "Running", "hostIP": host_ip, "podIP": ip, "containerStatuses": [{"name": short, "ready": true, "restartCount": 0, "image": image,
+            "status": {"phase": "Running", "hostIP": host_ip, "podIP": ip, "containerStatuses": [{"name": short, "ready": true, "restartCount": 1 + self.seed.number(&format!("restarts/{name}"), 9), "image": image,
                 "state": {"running": {"startedAt": time(self.persona.born.saturating_add(90_000))}}}]}}));
     }
 }
@@ -84,7 +88,8 @@ impl Cluster {
     /// Makes it up.
     pub(super) fn new(persona: &Persona, profile: &Profile) -> Self {
         let seed = persona.seed.child("k8s");
-        let mut make = Maker { persona, seed: seed.clone(), items: Vec::new() };
+        let node = persona.hostname.to_lowercase();
+        let mut make = Maker { persona, node: node.clone(), seed: seed.clone(), items: Vec::new() };
         let version = &profile.version;
         let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
         let word = |label: &str, length: usize| {
@@ -107,9 +112,9 @@ impl Cluster {
         }
         let machine = Machine::new(persona);
         let memory = format!("{}Ki", machine.memory_kib);
-        make.add("nodes", "", &persona.hostname, json!({"spec": {"podCIDR": "10.244.0.0/24"},
+        make.add("nodes", "", &node, json!({"spec": {"podCIDR": "10.244.0.0/24"},
             "status": {"capacity": {"cpu": machine.cpus.to_string(), "memory": memory, "pods": "110"},
-                "addresses": [{"type": "InternalIP", "address": persona.ip.to_string()}, {"type": "Hostname", "address": persona.hostname}],
+                "addresses": [{"type": "InternalIP", "address": persona.ip.to_string()}, {"type": "Hostname", "address": node}],
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}],
                 "nodeInfo": {"kernelVersion": machine.distro.kernel, "osImage": machine.distro.pretty, "containerRuntimeVersion": "containerd://1.7.28",
                     "kubeletVersion": version, "kubeProxyVersion": version, "operatingSystem": "linux", "architecture": "amd64"}}}));
@@ -119,11 +124,11 @@ impl Cluster {
             } else {
                 (*image).to_owned()
             };
-            make.pod("kube-system", &format!("{name}-{}", persona.hostname), &image, 0, true);
+            make.pod("kube-system", &format!("{name}-{node}"), &image, 0, true);
         }
-        let proxy = format!("kube-proxy-{}", word("kube-proxy", 5));
+        let proxy = format!("kube-proxy-{}", suffix(&seed, "kube-proxy", 5));
         make.pod("kube-system", &proxy, &format!("registry.k8s.io/kube-proxy:{version}"), 0, true);
-        let dns = format!("coredns-{}-{}", word("coredns/set", 9), word("coredns/pod", 5));
+        let dns = format!("coredns-{}-{}", suffix(&seed, "coredns/set", 9), suffix(&seed, "coredns/pod", 5));
         make.pod("kube-system", &dns, "registry.k8s.io/coredns/coredns:v1.11.3", 3, false);
         let service = |ip: &str, port: u16| json!({"spec": {"ports": [{"port": port, "protocol": "TCP", "targetPort": port}], "clusterIP": ip, "clusterIPs": [ip], "type": "ClusterIP", "sessionAffinity": "None"}, "status": {"loadBalancer": {}}});
         make.add("services", "default", "kubernetes", service("10.96.0.1", 443));
@@ -131,8 +136,11 @@ impl Cluster {
         let count = 3 + seed.number("apps", 3);
         for (at, (name, image, port)) in APPS.iter().enumerate().take(usize::try_from(count).unwrap_or(3)) {
             let last = u8::try_from(10 + at).unwrap_or(10);
-            let pod =
-                format!("{name}-{}-{}", word(&format!("{name}/set"), 9), word(&format!("{name}/pod"), 5));
+            let pod = format!(
+                "{name}-{}-{}",
+                suffix(&seed, &format!("{name}/set"), 9),
+                suffix(&seed, &format!("{name}/pod"), 5)
+            );
             make.pod("production", &pod, image, last, false);
             make.add("services", "production", name, service(&format!("10.96.{}.{last}", 40 + at), *port));
             make.add("deployments", "production", name, json!({"spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}},

@@ -132,6 +132,19 @@ fn resources(group: &str, version: &str) -> Value {
         if !short.is_empty() {
             resource["shortNames"] = json!([short]);
         }
+        let workloads = [
+            "pods",
+            "services",
+            "daemonsets",
+            "deployments",
+            "replicasets",
+            "statefulsets",
+            "cronjobs",
+            "jobs",
+        ];
+        if workloads.contains(plural) {
+            resource["categories"] = json!(["all"]);
+        }
         resource
     };
     let list: Vec<Value> = RESOURCES.iter().filter(|r| r.0 == group).map(one).collect();

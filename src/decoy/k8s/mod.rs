@@ -65,7 +65,7 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
 fn tls(persona: &Persona) -> Tls {
     let service = "kubernetes.default.svc.cluster.local";
     let short = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", service];
-    let mut names = vec![persona.hostname.clone()];
+    let mut names = vec![persona.hostname.to_lowercase()];
     names.extend(short.map(str::to_owned));
     names.extend(["10.96.0.1".to_owned(), persona.ip.to_string()]);
     let subject =

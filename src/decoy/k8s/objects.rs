@@ -15,6 +15,13 @@ pub(super) fn uid(seed: &Seed, label: &str) -> String {
     format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
 
+/// Letters as generated names end with: no vowels, no digits that look like letters.
+pub(super) fn suffix(seed: &Seed, label: &str, length: usize) -> String {
+    const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let bytes = seed.derive(&format!("suffix/{label}"));
+    bytes.iter().take(length).map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect()
+}
+
 /// A time as objects carry it.
 pub(super) fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -68,7 +75,7 @@ pub(super) fn stamp(object: &mut Value, namespace: &str, seed: &Seed) {
     let metadata = &mut object["metadata"];
     if let (None, Some(prefix)) = (metadata.get("name"), metadata.get("generateName").and_then(Value::as_str))
     {
-        let tail: String = uid(seed, &format!("{prefix}/{made}")).chars().take(5).collect();
+        let tail = suffix(seed, &format!("{prefix}/{}", jiff::Timestamp::now()), 5);
         metadata["name"] = format!("{prefix}{tail}").into();
     }
     let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -145,7 +152,7 @@ pub(super) fn table(value: &Value) -> Value {
                     "Name" => text(item, "/metadata/name").into(),
                     "Age" => age(&text(item, "/metadata/creationTimestamp")).into(),
                     "Ready" => "1/1".into(),
-                    "Restarts" => json!(0),
+                    "Restarts" => item.pointer("/status/containerStatuses/0/restartCount").cloned().unwrap_or(json!(0)),
                     "Status" if kind == "Node" => "Ready".into(),
                     "Status" => text(item, "/status/phase").into(),
                     "Roles" => "control-plane".into(),

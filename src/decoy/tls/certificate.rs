@@ -48,12 +48,21 @@ pub(super) fn issued(
     ];
     let authority = Issuer::new(authority, Signer::new(&authority_key));
     let key = key(seed, label)?;
-    let mut params = params(seed, label, born, subject)?;
+    let (round, made) = renewed(born, subject.days, jiff::Timestamp::now().as_second());
+    let mut params = params(seed, &format!("{label}/{round}"), made, subject)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&Signer::new(&key), &authority).ok()?;
     Some((vec![certificate.der().clone()], private(&key)?))
+}
+
+/// Which renewal of a certificate is in use, and when it was made: somebody sees to it before it ends.
+fn renewed(born: i64, days: u64, now: i64) -> (i64, i64) {
+    let day = i64::try_from(DAY).unwrap_or(1);
+    let period = i64::try_from(days.clamp(30, 36_500)).unwrap_or(365) * day / 6 * 5;
+    let round = now.saturating_sub(born).max(0) / period;
+    (round, born.saturating_add(round.saturating_mul(period)))
 }
 
 /// The DER of a subject's distinguished name, as a request for client certificates names it.
@@ -151,6 +160,16 @@ mod tests {
         assert_eq!(certificate(1, "a"), certificate(1, "a"));
         assert_ne!(certificate(1, "a"), certificate(1, "b"));
         assert_ne!(certificate(1, "a"), certificate(2, "a"));
+    }
+
+    #[test]
+    fn certificates_of_a_year_are_renewed() {
+        let (year, born) = (365 * 86_400, 1_750_000_000);
+        for age in [0, 1, year - 1, year, 3 * year, 9 * year] {
+            let (_, made) = renewed(born, 365, born + age);
+            assert!(made <= born + age && born + age < made + year, "{age}");
+        }
+        assert_eq!(renewed(born, 365, 0), (0, born));
     }
 
     #[test]
