@@ -26,6 +26,7 @@ pub(super) const FRAME_MAX: usize = 16 * 1024;
 
 /// Error codes (RFC 9113 §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub(super) enum Code {
     None = 0,
     Protocol = 1,
@@ -35,6 +36,8 @@ pub(super) enum Code {
     Refused = 7,
     Compression = 9,
     Calm = 11,
+    /// What Apache's library says of a wrong preface: a number of its own that slipped out.
+    Magic = 0xffff_fc79,
 }
 
 /// The head of a frame.

@@ -72,8 +72,15 @@ impl<W: Web + ?Sized> Connection<'_, W> {
     fn step(&mut self, input: &mut Vec<u8>) -> Result<bool, End> {
         if !self.opened {
             let known = input.len().min(PREFACE.len());
+            // nginx looks at the first line as a whole.
+            if self.server.family == Family::Nginx && known < 16 {
+                return Ok(false);
+            }
             if !input.starts_with(&PREFACE[..known]) {
-                return Err(End::new(Code::Protocol, ""));
+                return Err(match self.server.family {
+                    Family::Apache => End::new(Code::Magic, "Received bad client magic byte string"),
+                    _ => End::new(Code::Protocol, ""),
+                });
             }
             if known < PREFACE.len() {
                 return Ok(false);

@@ -190,7 +190,8 @@ impl<'a, W: Web + ?Sized> Connection<'a, W> {
                 self.tire()
             }
             frame::RESET => {
-                if head.stream == 0 || head.stream > self.last || payload.len() != 4 {
+                let idle = head.stream > self.last && self.server.family != Family::Nginx;
+                if head.stream == 0 || idle || payload.len() != 4 {
                     return wrong("RST_STREAM: stream in idle");
                 }
                 self.streams.remove(&head.stream);

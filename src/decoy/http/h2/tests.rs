@@ -118,6 +118,9 @@ async fn wrong_frames_end_as_measured() {
     let unsettled = [PREFACE, &frame(frame::HEADERS, all, 1, GET)].concat();
     assert_eq!(farewell(&ask(NGINX, &unsettled).await.0), None);
     assert_eq!(farewell(&ask(APACHE, &unsettled).await.0), Some((1, "SETTINGS expected".to_owned())));
+    let idle = [opening(), frame(frame::RESET, 0, 5, &[0; 4])].concat();
+    assert_eq!(farewell(&ask(NGINX, &idle).await.0), None);
+    assert_eq!(farewell(&ask(APACHE, &idle).await.0), Some((1, "RST_STREAM: stream in idle".to_owned())));
     let upper = [opening(), frame(frame::HEADERS, all, 1, &[GET, b"\x00\x01A\x01b"].concat())].concat();
     let (frames, _) = ask(NGINX, &upper).await;
     assert!(frames.iter().any(|(h, p)| h.kind == frame::RESET && p == &[0, 0, 0, 1]));
