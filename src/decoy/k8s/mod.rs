@@ -204,8 +204,8 @@ impl Api {
         match parts.as_slice() {
             ["version"] => return self.json(200, &self.profile.version(), request),
             ["healthz" | "livez" | "readyz"] => return self.health(request),
-            // A scanner that knows neither host nor version of HTTP gets what scanners know: see the report of
-            // this part; every other client gets the status object of the product.
+            // A bare request of HTTP/1.0 comes from scanners only, and what they know the product by is older than
+            // the release that is played. Every other client gets the status object.
             [] if request.line.version == (1, 0) && request.headers.is_empty() => {
                 return Response::app(401, "text/plain; charset=utf-8", "Unauthorized\n")
                     .with("Www-Authenticate", "Basic realm=\"kubernetes-master\"")
