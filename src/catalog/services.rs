@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use super::setting::Setting;
 use super::settings::{
-    DNS, FTP, HTTP, HTTPS, LDAP, MAILBOX, MSSQL, MYSQL, RDP, REDIS, SHELL, SIP, SMB, SMTP, SMTP_RELAY, SNMP,
+    DNS, ELASTICSEARCH, FTP, HTTP, HTTPS, LDAP, MAILBOX, MSSQL, MYSQL, RDP, REDIS, SHELL, SIP, SMB, SMTP,
+    SMTP_RELAY, SNMP, VERSIONED,
 };
 use crate::model::Transport;
 
@@ -87,13 +88,13 @@ static SERVICES: [Service; 29] = [
     Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[])
         .emulated(),
     Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS).emulated(),
-    Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], &[]),
-    Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
+    Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], VERSIONED).emulated(),
+    Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], ELASTICSEARCH).emulated(),
     Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
     Service::new("http", "HTTP", &[tcp(80), twin(tcp(443))], HTTP).emulated(),
-    Service::new("https", "HTTPS", &[tcp(443)], HTTPS),
+    Service::new("https", "HTTPS", &[tcp(443)], HTTPS).emulated(),
     Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX).emulated(),
-    Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
+    Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], VERSIONED).emulated(),
     Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], LDAP).emulated(),
     Service::new(
         "llmnr",

@@ -38,6 +38,22 @@ pub(super) const MYSQL: &[Setting] = &[
     Setting::new("password", Password, None, "password of the account"),
 ];
 
+const VERSION: Setting =
+    Setting::new("version", Text, None, "server version; drawn from the decky's identity without it");
+
+/// Services whose version is all there is to say.
+pub(super) const VERSIONED: &[Setting] = &[VERSION];
+
+pub(super) const ELASTICSEARCH: &[Setting] = &[
+    VERSION,
+    Setting::new(
+        "cluster_name",
+        Text,
+        None,
+        "name of the cluster; drawn from the decky's identity without it",
+    ),
+];
+
 pub(super) const REDIS: &[Setting] = &[
     Setting::new("version", Text, None, "server version; drawn from the decky's identity without it"),
     Setting::new("os_string", Text, None, "`os` line of INFO; drawn from the decky's identity without it"),
@@ -95,7 +111,7 @@ pub(super) const HTTPS: &[Setting] = &[
         "http_versions",
         MultiEnum(&["http/1.1", "http/2", "http/3"]),
         Some("http/1.1"),
-        "protocol versions it speaks",
+        "protocol versions it speaks; http/3 is taken and not spoken",
     ),
     Setting::new(
         "tls_cn",
@@ -103,8 +119,8 @@ pub(super) const HTTPS: &[Setting] = &[
         None,
         "name in the self-signed certificate; without it the decky's hostname",
     ),
-    Setting::new("tls_cert", TextArea, None, "certificate chain, PEM"),
-    Setting::new("tls_key", TextArea, None, "private key, PEM").secret(),
+    Setting::new("tls_cert", TextArea, None, "certificate chain, PEM, instead of a self-signed one"),
+    Setting::new("tls_key", TextArea, None, "private key of tls_cert, PEM").secret(),
     FILES,
 ];
 

@@ -10,9 +10,12 @@ pub mod conpot;
 pub mod custom;
 pub mod datagram;
 pub mod dns;
+pub mod docker_api;
 pub(crate) mod domain;
+pub mod elasticsearch;
 pub mod ftp;
 pub mod http;
+pub mod k8s;
 pub mod ldap;
 pub(crate) mod le;
 pub mod llmnr;
@@ -81,9 +84,13 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "conpot" => conpot::build,
         "dns" => dns::build,
+        "docker_api" => docker_api::build,
+        "elasticsearch" => elasticsearch::build,
         "ftp" => ftp::build,
         "http" => http::build,
+        "https" => http::build_secure,
         "imap" => mail::imap::build,
+        "k8s" => k8s::build,
         "ldap" => ldap::build,
         "llmnr" => llmnr::build,
         "mssql" => mssql::build,

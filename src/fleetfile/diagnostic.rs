@@ -116,6 +116,7 @@ codes! {
     Error "mac-with-amount" "one hardware address cannot be given to several deckies",
     Error "duplicate-name" "two deckies come out with one name",
     Error "bad-setting" "a setting of a service does not fit its schema",
+    Warning "idle-setting" "a setting of a service asks for what it does not do",
     Warning "bad-port" "a port of a custom service is none and is left out",
     Error "bad-talk" "the conversation of a custom service cannot be read",
     Warning "service-twice" "a service is listed twice",

@@ -141,6 +141,15 @@ fn settings(sub: &Sub, defaults: &Defaults, sink: &mut Sink) -> Settings {
             set(&mut settings, service.slug, setting, entry, sink);
         }
     }
+    for remark in catalog::remarks(service.slug, &settings) {
+        let own = sub.section.entries.iter().find(|e| e.key == remark.key);
+        let span = own.map_or_else(|| sub.section.name_span.clone(), Entry::value_span);
+        let problem = match remark.fatal {
+            true => Problem::error("bad-setting", span, remark.message.to_owned()),
+            false => Problem::warning("idle-setting", span, remark.message.to_owned()),
+        };
+        sink.add(problem.help(remark.help.to_owned()));
+    }
     settings
 }
 

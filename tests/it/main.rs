@@ -5,6 +5,7 @@
 
 mod clients;
 mod clients_dir;
+mod clients_http;
 mod clients_ics;
 mod clients_mail;
 mod clients_windows;

@@ -44,15 +44,15 @@ const FILE_METHODS: &str = "GET,POST,OPTIONS,HEAD";
 
 impl Http {
     /// Decides on an answer; `body` is the beginning of the request's body.
-    pub(super) fn answer(&self, request: &Request, body: &[u8]) -> Response {
-        let mut response = self.decide(request, body);
+    pub(super) fn decide(&self, request: &Request, body: &[u8]) -> Response {
+        let mut response = self.choose(request, body);
         for (name, value) in &self.config.extra {
             response.headers.push((name.clone(), value.clone()));
         }
         response
     }
 
-    fn decide(&self, request: &Request, body: &[u8]) -> Response {
+    fn choose(&self, request: &Request, body: &[u8]) -> Response {
         if let Some(response) = self.protocol(request) {
             return response;
         }
@@ -200,11 +200,12 @@ impl Http {
         let host = request.host.as_deref().unwrap_or(&self.server.name);
         // nginx leaves out what the client said of the port.
         let named = request.port.filter(|_| self.server.family != Family::Nginx);
+        let (scheme, usual) = request.scheme();
         let port = match named.unwrap_or(request.local_port) {
-            80 => String::new(),
+            port if port == usual => String::new(),
             port => format!(":{port}"),
         };
-        format!("http://{host}{port}{}", encode(path))
+        format!("{scheme}://{host}{port}{}", encode(path))
     }
 
     /// Apache's index of a directory.
@@ -281,7 +282,7 @@ fn size(bytes: usize) -> String {
 }
 
 /// Percent-encodes what must not stand in a path.
-pub(super) fn encode(path: &[u8]) -> String {
+pub(in crate::decoy) fn encode(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for c in path {
         if c.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(c) {

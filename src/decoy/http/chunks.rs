@@ -112,9 +112,10 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::FIELD_MAX;
 
     fn decode(text: &[u8], step: usize) -> Result<(Vec<u8>, usize, bool), ()> {
-        let (mut chunks, mut content, mut used) = (Chunks::default(), Content::default(), 0);
+        let (mut chunks, mut content, mut used) = (Chunks::default(), Content::with_room(FIELD_MAX), 0);
         for part in text.chunks(step) {
             used += chunks.feed(part, &mut content)?;
         }

@@ -8,13 +8,14 @@ use tokio::time::Instant;
 use super::chunks::Chunks;
 use super::head::{self, Header, LINE_MAX, Reject, RequestLine, Why, reject};
 use super::request::Framing;
+use super::response::Hijack;
 use super::server::Family;
 use super::target;
 use crate::decoy::Session;
 use crate::event::FIELD_MAX;
 
 /// Most bytes read of one body.
-pub(super) const BODY_MAX: u64 = 1 << 20;
+pub(in crate::decoy) const BODY_MAX: u64 = 1 << 20;
 
 /// Empty lines skipped before a request.
 const BLANKS_MAX: usize = 64;
@@ -34,12 +35,14 @@ fn waits(family: Family) -> Waits {
         Family::Apache => Waits { first: 50, head: 20, keep: 5, body: 20 },
         Family::Iis => Waits { first: 120, head: 120, keep: 120, body: 120 },
         Family::Tomcat => Waits { first: 20, head: 20, keep: 20, body: 20 },
+        Family::Go => Waits { first: 32, head: 32, keep: 90, body: 60 },
+        Family::Netty => Waits { first: 120, head: 120, keep: 120, body: 120 },
         Family::Jetty | Family::Other => Waits { first: 30, head: 30, keep: 30, body: 30 },
     }
 }
 
 /// What became of reading a head.
-pub(super) enum Outcome {
+pub(in crate::decoy) enum Outcome {
     /// A line and headers that read well.
     Head(RequestLine, Vec<Header>),
     /// To be refused; without headers for HTTP/0.9.
@@ -52,7 +55,7 @@ pub(super) enum Outcome {
 
 /// A body that cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyError {
+pub(in crate::decoy) enum BodyError {
     /// Broken chunks.
     Broken,
     /// Longer than a server of this configuration takes.
@@ -65,11 +68,12 @@ pub(super) enum BodyError {
 
 /// A body: its size, and how it begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Content {
-    /// At most [`FIELD_MAX`] bytes.
-    pub(super) start: Vec<u8>,
+pub(in crate::decoy) struct Content {
+    /// At most so many bytes as there is room for.
+    pub(in crate::decoy) start: Vec<u8>,
     /// All bytes, decoded.
-    pub(super) size: u64,
+    pub(in crate::decoy) size: u64,
+    room: usize,
 }
 
 enum Line {
@@ -81,21 +85,53 @@ enum Line {
 }
 
 /// One connection and what was read ahead.
-pub(super) struct Conn {
+pub(in crate::decoy) struct Conn {
     /// The session.
-    pub(super) session: Session,
+    pub(in crate::decoy) session: Session,
     /// Read but not used.
     pending: Vec<u8>,
     /// Where the search for a line end goes on.
     scanned: usize,
     /// How the current request began, as it came.
-    pub(super) raw: Vec<u8>,
+    pub(in crate::decoy) raw: Vec<u8>,
     family: Family,
+    /// Bytes of a body that are kept.
+    room: usize,
 }
 
 impl Conn {
-    pub(super) fn new(session: Session, family: Family) -> Self {
-        Self { session, pending: Vec::new(), scanned: 0, raw: Vec::new(), family }
+    /// A connection of which `pending` was read already.
+    pub(in crate::decoy) fn new(session: Session, family: Family, pending: Vec<u8>, room: usize) -> Self {
+        Self { session, pending, scanned: 0, raw: Vec::new(), family, room }
+    }
+
+    /// Whether what was read ahead begins with one of these.
+    pub(in crate::decoy) fn starts(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.pending.starts_with(word.as_bytes()))
+    }
+
+    /// Leaves the connection to `hijack` until it is done or the client is.
+    pub(in crate::decoy) async fn hijacked(&mut self, hijack: &Hijack) {
+        let mut input = std::mem::take(&mut self.pending);
+        let mut heard = 0u64;
+        loop {
+            let (output, done) = hijack.hear(&input, &self.session.record);
+            if !output.is_empty() && self.session.write(&output).await.is_err() {
+                return;
+            }
+            if done || heard > BODY_MAX {
+                return self.linger(false).await;
+            }
+            let mut chunk = [0u8; 4096];
+            match self.session.read(&mut chunk).await {
+                Ok(got) if got > 0 => {
+                    input.clear();
+                    input.extend_from_slice(&chunk[..got]);
+                    heard = heard.saturating_add(got as u64);
+                }
+                _ => return,
+            }
+        }
     }
 
     fn deadline(&self, seconds: u64) -> Instant {
@@ -159,7 +195,7 @@ impl Conn {
     }
 
     /// Reads the head of the next request.
-    pub(super) async fn head(&mut self, again: bool) -> Outcome {
+    pub(in crate::decoy) async fn head(&mut self, again: bool) -> Outcome {
         let waits = waits(self.family);
         self.raw.clear();
         let none = RequestLine::default;
@@ -190,7 +226,7 @@ impl Conn {
             }
             Line::Long => {
                 self.note_pending();
-                return Outcome::Refused(reject(414, Why::Line), none(), Vec::new(), false);
+                return Outcome::Refused(head::too_long(self.family), none(), Vec::new(), false);
             }
             Line::Gone => {
                 self.note_pending();
@@ -227,13 +263,14 @@ impl Conn {
         let (count_max, total_max) = match self.family {
             Family::Nginx => (usize::MAX, 32 * 1024),
             Family::Apache => (100, 64 * 1024),
+            Family::Go | Family::Netty => (1000, 64 * 1024),
             _ => (100, 32 * 1024),
         };
         let mut headers = Vec::new();
         let mut total = 0usize;
         let family = self.family;
         let refuse = |why, line, headers| {
-            let status = if matches!(family, Family::Jetty | Family::Other) { 431 } else { 400 };
+            let status = if matches!(family, Family::Jetty | Family::Other | Family::Go) { 431 } else { 400 };
             Outcome::Refused(reject(status, why), line, headers, false)
         };
         loop {
@@ -259,20 +296,21 @@ impl Conn {
         }
     }
 
-    fn note_pending(&mut self) {
+    /// Notes what was read ahead as part of the request.
+    pub(in crate::decoy) fn note_pending(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         self.note(&pending);
         self.pending = pending;
     }
 
     /// Whether what was already read begins with something that is no chunk.
-    pub(super) fn chunk_is_broken(&self) -> bool {
+    pub(in crate::decoy) fn chunk_is_broken(&self) -> bool {
         self.pending.first().is_some_and(|c| !c.is_ascii_hexdigit())
     }
 
     /// Reads and forgets a body but for its beginning.
-    pub(super) async fn body(&mut self, framing: Framing) -> Result<Content, BodyError> {
-        let mut content = Content::default();
+    pub(in crate::decoy) async fn body(&mut self, framing: Framing) -> Result<Content, BodyError> {
+        let mut content = Content::with_room(self.room);
         let deadline = self.deadline(waits(self.family).body);
         match framing {
             Framing::Empty => Ok(content),
@@ -319,7 +357,7 @@ impl Conn {
 
     /// Ends the answer, then reads for a moment so that a reset does not swallow it. nginx does not end
     /// its answer first when a body it refused is still coming.
-    pub(super) async fn linger(&mut self, body_comes: bool) {
+    pub(in crate::decoy) async fn linger(&mut self, body_comes: bool) {
         let waits = body_comes && self.family == Family::Nginx;
         if !waits && self.session.stream.shutdown().await.is_err() {
             return;
@@ -337,10 +375,15 @@ impl Conn {
 }
 
 impl Content {
+    /// An empty one that keeps so many bytes.
+    pub(in crate::decoy) fn with_room(room: usize) -> Self {
+        Self { room, ..Self::default() }
+    }
+
     /// Counts a part and keeps it when it is among the first bytes.
-    pub(super) fn add(&mut self, part: &[u8]) {
+    pub(in crate::decoy) fn add(&mut self, part: &[u8]) {
         self.size = self.size.saturating_add(part.len() as u64);
-        let room = FIELD_MAX.saturating_sub(self.start.len());
+        let room = self.room.saturating_sub(self.start.len());
         self.start.extend_from_slice(&part[..part.len().min(room)]);
     }
 }

@@ -39,19 +39,19 @@ const FIELDS_MAX: usize = 64;
 
 /// One login attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Login {
+pub(in crate::decoy) struct Login {
     /// How: `basic`, `bearer`, `digest`, `form`, `json`, `xmlrpc`.
-    pub(super) how: &'static str,
+    pub(in crate::decoy) how: &'static str,
     /// Who.
-    pub(super) user: Vec<u8>,
+    pub(in crate::decoy) user: Vec<u8>,
     /// The secret.
-    pub(super) secret: Option<Vec<u8>>,
+    pub(in crate::decoy) secret: Option<Vec<u8>>,
     /// What it is.
-    pub(super) kind: SecretKind,
+    pub(in crate::decoy) kind: SecretKind,
 }
 
 /// Every login attempt in a request; no more than one header's and one body's.
-pub(super) fn logins(request: &Request, body: &[u8]) -> Vec<Login> {
+pub(in crate::decoy) fn logins(request: &Request, body: &[u8]) -> Vec<Login> {
     let header = request.header("authorization").and_then(authorization);
     let kind = request.text("content-type").unwrap_or_default().to_ascii_lowercase();
     let from_body = if kind.contains("json") {
@@ -90,7 +90,7 @@ fn authorization(value: &[u8]) -> Option<Login> {
     }
 }
 
-fn decode64(text: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::decoy) fn decode64(text: &[u8]) -> Option<Vec<u8>> {
     let engine = base64::engine::general_purpose::STANDARD_NO_PAD;
     let end = text.iter().rposition(|c| *c != b'=').map_or(0, |at| at + 1);
     engine.decode(text.get(..end)?).ok()
@@ -105,7 +105,7 @@ fn parameter(text: &str, name: &str) -> Option<String> {
 }
 
 /// The first value of a field in an urlencoded form.
-pub(super) fn field(body: &[u8], name: &str) -> Option<Vec<u8>> {
+pub(in crate::decoy) fn field(body: &[u8], name: &str) -> Option<Vec<u8>> {
     fields(body).find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value)
 }
 
@@ -118,7 +118,7 @@ fn fields(body: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
 }
 
 /// Decodes `+` and `%xx`; a `%` that stands for nothing stays.
-pub(super) fn urldecode(text: &[u8]) -> Vec<u8> {
+pub(in crate::decoy) fn urldecode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(c) = text.get(at) {

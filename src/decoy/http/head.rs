@@ -6,22 +6,22 @@
 use super::server::Family;
 
 /// Longest request line and header line of all families.
-pub(super) const LINE_MAX: usize = 8190;
+pub(in crate::decoy) const LINE_MAX: usize = 8190;
 
 /// A request that is answered with an error before anyone looks at what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reject {
+pub(in crate::decoy) struct Reject {
     /// Status to answer.
-    pub(super) status: u16,
+    pub(in crate::decoy) status: u16,
     /// What exactly, for servers that say so.
-    pub(super) why: Why,
+    pub(in crate::decoy) why: Why,
     /// Whether the server already knows which host was meant (Apache signs its page with it).
-    pub(super) host_known: bool,
+    pub(in crate::decoy) host_known: bool,
 }
 
 /// What was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(in crate::decoy) enum Why {
     /// The request line.
     Line,
     /// The method.
@@ -34,6 +34,8 @@ pub(super) enum Why {
     Header,
     /// `Host` is missing, double or broken.
     Host,
+    /// `Host` is no host name, for servers that tell that from a missing one.
+    HostName,
     /// A header line is too long, or all of them are.
     HeaderSize,
     /// There are too many header lines.
@@ -45,34 +47,34 @@ pub(super) enum Why {
 }
 
 /// Shorthand: a [`Reject`] whose host is not known.
-pub(super) fn reject(status: u16, why: Why) -> Reject {
+pub(in crate::decoy) fn reject(status: u16, why: Why) -> Reject {
     Reject { status, why, host_known: false }
 }
 
 /// The first line of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct RequestLine {
+pub(in crate::decoy) struct RequestLine {
     /// Method as sent.
-    pub(super) method: Vec<u8>,
+    pub(in crate::decoy) method: Vec<u8>,
     /// Target as sent.
-    pub(super) target: Vec<u8>,
+    pub(in crate::decoy) target: Vec<u8>,
     /// Major and minor version; (0, 9) when there is none.
-    pub(super) version: (u16, u16),
+    pub(in crate::decoy) version: (u16, u16),
 }
 
 /// One header field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(in crate::decoy) struct Header {
     /// Name as sent.
-    pub(super) name: Vec<u8>,
+    pub(in crate::decoy) name: Vec<u8>,
     /// Value without blanks around it.
-    pub(super) value: Vec<u8>,
+    pub(in crate::decoy) value: Vec<u8>,
 }
 
 /// Looks at an unfinished request line: what a server refuses before it saw the end of it.
-pub(super) fn early(partial: &[u8], family: Family) -> Option<Reject> {
+pub(in crate::decoy) fn early(partial: &[u8], family: Family) -> Option<Reject> {
     if partial.len() > LINE_MAX && !partial[..LINE_MAX].contains(&b'\n') {
-        return Some(reject(414, Why::Line));
+        return Some(too_long(family));
     }
     let letter = |c: &u8| c.is_ascii_uppercase() || matches!(c, b'_' | b'-');
     match family {
@@ -87,11 +89,26 @@ pub(super) fn early(partial: &[u8], family: Family) -> Option<Reject> {
     }
 }
 
+/// What a server says to a request line without an end.
+pub(in crate::decoy) fn too_long(family: Family) -> Reject {
+    match family {
+        Family::Go => reject(431, Why::HeaderSize),
+        Family::Netty => reject(400, Why::HeaderSize),
+        _ => reject(414, Why::Line),
+    }
+}
+
 /// Reads a request line without its line end. `strict_end` says whether it ended in CR LF.
-pub(super) fn request_line(line: &[u8], strict_end: bool, family: Family) -> Result<RequestLine, Reject> {
+pub(in crate::decoy) fn request_line(
+    line: &[u8],
+    strict_end: bool,
+    family: Family,
+) -> Result<RequestLine, Reject> {
     match family {
         Family::Nginx => nginx_line(line),
         Family::Apache => strict_line(line, strict_end),
+        Family::Go => go_line(line),
+        Family::Netty => netty_line(line),
         _ => {
             let parsed = strict_line(line, true)?;
             if parsed.version == (0, 9) {
@@ -169,8 +186,47 @@ fn strict_line(line: &[u8], strict_end: bool) -> Result<RequestLine, Reject> {
     Ok(RequestLine { method: method.to_vec(), target: target.to_vec(), version })
 }
 
+/// Two blanks make three parts, and the last one must be a version.
+fn go_line(line: &[u8]) -> Result<RequestLine, Reject> {
+    let mut words = line.splitn(3, |c| *c == b' ');
+    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
+        return Err(reject(400, Why::Line));
+    };
+    if method.is_empty() || !method.iter().all(|c| token(*c)) {
+        return Err(reject(400, Why::Verb));
+    }
+    let version = match version {
+        [b'H', b'T', b'T', b'P', b'/', a, b'.', b] if a.is_ascii_digit() && b.is_ascii_digit() => {
+            (u16::from(a - b'0'), u16::from(b - b'0'))
+        }
+        _ => return Err(reject(400, Why::Line)),
+    };
+    // The preface of HTTP/2 is let through to whoever answers requests.
+    let preface = version == (2, 0) && method == b"PRI" && target == b"*";
+    if version.0 != 1 && !preface {
+        return Err(reject(505, Why::Version));
+    }
+    if target.is_empty() || target.iter().any(|c| *c < 0x20 || *c == 0x7f) {
+        return Err(reject(400, Why::Line));
+    }
+    Ok(RequestLine { method: method.to_vec(), target: target.to_vec(), version })
+}
+
+/// Any blanks between words; what is not there is empty.
+fn netty_line(line: &[u8]) -> Result<RequestLine, Reject> {
+    let mut words = line.split(|c| matches!(c, b' ' | b'\t' | 0x0b | 0x0c)).filter(|w| !w.is_empty());
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let version = match words.next().unwrap_or_default().to_ascii_uppercase().as_slice() {
+        b"" => return Err(reject(400, Why::Line)),
+        b"HTTP/1.0" => (1, 0),
+        b"HTTP/1.1" => (1, 1),
+        _ => return Err(reject(505, Why::Version)),
+    };
+    Ok(RequestLine { method: method.to_vec(), target: target.to_vec(), version })
+}
+
 /// The scheme of an absolute target.
-pub(super) fn scheme(target: &[u8]) -> Option<&[u8]> {
+pub(in crate::decoy) fn scheme(target: &[u8]) -> Option<&[u8]> {
     let at = target.windows(3).position(|w| w == b"://")?;
     let name = &target[..at];
     let ok = name.first().is_some_and(u8::is_ascii_alphabetic)
@@ -179,12 +235,12 @@ pub(super) fn scheme(target: &[u8]) -> Option<&[u8]> {
 }
 
 /// A character of a token (RFC 9110 §5.6.2).
-pub(super) fn token(c: u8) -> bool {
+pub(in crate::decoy) fn token(c: u8) -> bool {
     c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c)
 }
 
 /// Reads one header line without its line end into `headers`.
-pub(super) fn header_line(
+pub(in crate::decoy) fn header_line(
     line: &[u8],
     strict_end: bool,
     family: Family,
@@ -196,9 +252,9 @@ pub(super) fn header_line(
         return bad;
     }
     if line.first().is_some_and(blank) {
-        // Only Apache still unfolds (RFC 9112 §5.2).
+        // Few still unfold (RFC 9112 §5.2).
         return match (family, headers.last_mut()) {
-            (Family::Apache, Some(last)) => {
+            (Family::Apache | Family::Go | Family::Netty, Some(last)) => {
                 last.value.push(b' ');
                 last.value.extend_from_slice(line.trim_ascii());
                 Ok(())
@@ -207,6 +263,9 @@ pub(super) fn header_line(
         };
     }
     let Some(colon) = line.iter().position(|c| *c == b':') else {
+        if family == Family::Go {
+            return Err(reject(400, Why::Line));
+        }
         let ignored = family == Family::Nginx && line.iter().all(|c| *c > 0x20 && *c != 0x7f);
         return if ignored { Ok(()) } else { bad };
     };

@@ -6,25 +6,25 @@ use super::server::{Family, Server};
 
 /// What an error page may mention.
 #[derive(Clone, Debug, Default)]
-pub(super) struct About<'a> {
+pub(in crate::decoy) struct About<'a> {
     /// Method of the request.
-    pub(super) method: &'a str,
+    pub(in crate::decoy) method: &'a str,
     /// Decoded path.
-    pub(super) path: &'a str,
+    pub(in crate::decoy) path: &'a str,
     /// Host and port the page is signed with.
-    pub(super) host: &'a str,
+    pub(in crate::decoy) host: &'a str,
     /// Port the page is signed with.
-    pub(super) port: u16,
+    pub(in crate::decoy) port: u16,
     /// `Location` of a redirect.
-    pub(super) location: &'a str,
+    pub(in crate::decoy) location: &'a str,
     /// The line for this case.
-    pub(super) detail: &'a str,
+    pub(in crate::decoy) detail: &'a str,
     /// A browser that would replace short pages.
-    pub(super) padded: bool,
+    pub(in crate::decoy) padded: bool,
 }
 
 /// A server's page for a status, and its content type.
-pub(super) fn error(server: &Server, status: u16, about: &About<'_>) -> (String, &'static str) {
+pub(in crate::decoy) fn error(server: &Server, status: u16, about: &About<'_>) -> (String, &'static str) {
     match server.family {
         Family::Nginx => (nginx(server, status, about), "text/html"),
         Family::Apache => (apache(server, status, about), "text/html; charset=iso-8859-1"),
@@ -32,12 +32,14 @@ pub(super) fn error(server: &Server, status: u16, about: &About<'_>) -> (String,
         Family::Iis => (iis(status), "text/html"),
         Family::Tomcat => (tomcat(status, about), "text/html;charset=utf-8"),
         Family::Jetty => (jetty(server, status, about), "text/html;charset=iso-8859-1"),
+        Family::Go => (format!("{status} page not found\n"), "text/plain; charset=utf-8"),
+        Family::Netty => (netty(status, about), "application/json; charset=UTF-8"),
         Family::Other => (plain(status), "text/html"),
     }
 }
 
 /// The reason phrase of a status line.
-pub(super) fn reason(family: Family, status: u16) -> &'static str {
+pub(in crate::decoy) fn reason(family: Family, status: u16) -> &'static str {
     match (family, status) {
         (Family::Tomcat, _) => "",
         (Family::Nginx, 302) => "Moved Temporarily",
@@ -287,6 +289,17 @@ fn jetty(server: &Server, status: u16, about: &About<'_>) -> String {
     )
 }
 
+/// Elasticsearch's word for what it could not read.
+fn netty(status: u16, about: &About<'_>) -> String {
+    let (kind, reason) =
+        about.detail.split_once('|').unwrap_or(("illegal_argument_exception", "invalid request"));
+    let cause = serde_json::json!({ "type": kind, "reason": reason });
+    let mut error = serde_json::json!({ "root_cause": [cause] });
+    error["type"] = kind.into();
+    error["reason"] = reason.into();
+    serde_json::json!({ "error": error, "status": status }).to_string()
+}
+
 fn plain(status: u16) -> String {
     let name = common(status);
     format!(
@@ -296,7 +309,7 @@ fn plain(status: u16) -> String {
 }
 
 /// The line a family's page adds when it rejects a request for this reason; empty for most.
-pub(super) fn reject_detail(family: Family, status: u16, why: Why) -> &'static str {
+pub(in crate::decoy) fn reject_detail(family: Family, status: u16, why: Why) -> &'static str {
     match (family, why) {
         (Family::Nginx, Why::HeaderSize | Why::HeaderCount) => "400 Request Header Or Cookie Too Large",
         (Family::Apache, Why::HeaderSize) => "Size of a request header field exceeds server limit.",
@@ -305,7 +318,9 @@ pub(super) fn reject_detail(family: Family, status: u16, why: Why) -> &'static s
         }
         (Family::Iis, why) => match (why, status) {
             (Why::Verb, _) => "Bad Request - Invalid Verb|The request verb is invalid.",
-            (Why::Host, _) => "Bad Request - Invalid Hostname|The request hostname is invalid.",
+            (Why::Host | Why::HostName, _) => {
+                "Bad Request - Invalid Hostname|The request hostname is invalid."
+            }
             (Why::Header, _) => "Bad Request - Invalid Header|The request has an invalid header name.",
             (Why::HeaderSize | Why::HeaderCount, _) => {
                 "Bad Request - Request Too Long|The size of the request headers is too long."
@@ -319,11 +334,22 @@ pub(super) fn reject_detail(family: Family, status: u16, why: Why) -> &'static s
             (_, 501) => "Not Implemented|The request transfer-encoding type is not supported.",
             _ => "Bad Request - Invalid URL|The request URL is invalid.",
         },
+        (Family::Go, Why::Host) => "missing required Host header",
+        (Family::Go, Why::HostName) => "malformed Host header",
+        (Family::Go, Why::Header) => "invalid header name",
+        (Family::Go, Why::Version) => "unsupported protocol version",
+        (Family::Netty, Why::HeaderSize | Why::HeaderCount) => {
+            "too_long_frame_exception|An HTTP line is larger than 4096 bytes."
+        }
+        (Family::Netty, Why::Url) => {
+            "illegal_argument_exception|unterminated escape sequence at end of string"
+        }
+        (Family::Netty, _) => "illegal_argument_exception|text is empty (possibly HTTP/0.9)",
         (Family::Jetty, why) => match why {
             Why::Verb | Why::Header => "Illegal character",
             Why::Version => "Unknown Version",
             Why::Url => "Bad URI",
-            Why::Host => "No Host",
+            Why::Host | Why::HostName => "No Host",
             Why::HeaderSize | Why::HeaderCount => "Request Header Fields Too Large",
             Why::Line => "No URI",
             Why::Length => "Invalid Content-Length Value",

@@ -6,8 +6,8 @@ use super::conn::Content;
 use super::credentials::Login;
 use super::head::{Header, RequestLine};
 use super::request::Request;
-use super::tls;
 use crate::decoy::session::{Draft, Recorder};
+use crate::decoy::tls::hello::{Hello, is_hello};
 use crate::event::{Kind, SecretKind};
 
 /// Header lines and bytes of them that are kept.
@@ -16,7 +16,7 @@ const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 /// Records a request that was answered, and the logins in it. Logins always fail but where a decoy lets
 /// somebody in, and this one never does.
-pub(super) fn request(
+pub(in crate::decoy) fn request(
     record: &Recorder,
     request: &Request,
     content: &Content,
@@ -54,13 +54,19 @@ pub(super) fn request(
 }
 
 /// Records a request that was refused, with the bytes it began with.
-pub(super) fn refused(record: &Recorder, raw: &[u8], line: &RequestLine, headers: &[Header], status: u16) {
+pub(in crate::decoy) fn refused(
+    record: &Recorder,
+    raw: &[u8],
+    line: &RequestLine,
+    headers: &[Header],
+    status: u16,
+) {
     let mut draft =
         head(record, line, headers).bytes("event.original", raw).field("http.response.status_code", status);
-    if tls::is_hello(raw) {
+    if is_hello(raw) {
         draft = draft.field("network.protocol", "tls");
-        if let Some(name) = tls::server_name(raw) {
-            draft = draft.text("tls.client.server_name", &name);
+        if let Some(hello) = Hello::parse(raw) {
+            draft = hello.tell(draft);
         }
     }
     draft.emit();

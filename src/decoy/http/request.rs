@@ -6,7 +6,7 @@ use super::target::{self, Target, host_is_valid, split_port};
 
 /// How the body is delimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::decoy) enum Framing {
     /// There is none.
     #[default]
     Empty,
@@ -18,34 +18,36 @@ pub(super) enum Framing {
 
 /// What the client said about the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Connection {
+pub(in crate::decoy) struct Connection {
     /// It stays open after the answer.
-    pub(super) keep: bool,
+    pub(in crate::decoy) keep: bool,
     /// The client asked for that by name.
-    pub(super) asked: bool,
+    pub(in crate::decoy) asked: bool,
 }
 
 /// A request whose head was accepted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Request {
+pub(in crate::decoy) struct Request {
     /// First line.
-    pub(super) line: RequestLine,
+    pub(in crate::decoy) line: RequestLine,
     /// Header fields in order.
-    pub(super) headers: Vec<Header>,
+    pub(in crate::decoy) headers: Vec<Header>,
     /// The target, taken apart.
-    pub(super) target: Target,
+    pub(in crate::decoy) target: Target,
     /// Host the client named, without port.
-    pub(super) host: Option<String>,
+    pub(in crate::decoy) host: Option<String>,
     /// Port the client named.
-    pub(super) port: Option<u16>,
+    pub(in crate::decoy) port: Option<u16>,
     /// The port the connection came to.
-    pub(super) local_port: u16,
+    pub(in crate::decoy) local_port: u16,
+    /// Whether it came over TLS.
+    pub(in crate::decoy) secure: bool,
     /// How the body is delimited.
-    pub(super) framing: Framing,
+    pub(in crate::decoy) framing: Framing,
     /// What happens to the connection.
-    pub(super) connection: Connection,
+    pub(in crate::decoy) connection: Connection,
     /// `Expect: 100-continue`.
-    pub(super) expects_continue: bool,
+    pub(in crate::decoy) expects_continue: bool,
 }
 
 /// Header lines that nginx takes only once.
@@ -64,7 +66,11 @@ const ONCE: &[&str] = &[
 
 impl Request {
     /// Judges a head. On error the line and headers are given back by the caller's copies.
-    pub(super) fn judge(line: RequestLine, headers: Vec<Header>, family: Family) -> Result<Self, Reject> {
+    pub(in crate::decoy) fn judge(
+        line: RequestLine,
+        headers: Vec<Header>,
+        family: Family,
+    ) -> Result<Self, Reject> {
         let mut request = Self { line, headers, ..Self::default() };
         let modern = request.line.version >= (1, 1);
         if family == Family::Nginx && ONCE.iter().any(|name| request.count(name) > 1) {
@@ -83,13 +89,13 @@ impl Request {
     }
 
     /// First value of a header; the name in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
+    pub(in crate::decoy) fn header(&self, name: &str) -> Option<&[u8]> {
         let same = |h: &&Header| h.name.eq_ignore_ascii_case(name.as_bytes());
         self.headers.iter().find(same).map(|h| h.value.as_slice())
     }
 
     /// First value of a header as text, when it is text.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(in crate::decoy) fn text(&self, name: &str) -> Option<&str> {
         self.header(name).and_then(|v| std::str::from_utf8(v).ok())
     }
 
@@ -103,23 +109,39 @@ impl Request {
     }
 
     /// Whether the method is this one.
-    pub(super) fn is(&self, method: &str) -> bool {
+    pub(in crate::decoy) fn is(&self, method: &str) -> bool {
         self.line.method == method.as_bytes()
     }
 
     /// `HEAD`, whose answer has no body.
-    pub(super) fn is_head(&self) -> bool {
+    pub(in crate::decoy) fn is_head(&self) -> bool {
         self.is("HEAD")
     }
 
     /// The method as text.
-    pub(super) fn method(&self) -> String {
+    pub(in crate::decoy) fn method(&self) -> String {
         String::from_utf8_lossy(&self.line.method).into_owned()
     }
 
     /// Path without a query, as text.
-    pub(super) fn path(&self) -> String {
+    pub(in crate::decoy) fn path(&self) -> String {
         String::from_utf8_lossy(&self.target.path).into_owned()
+    }
+
+    /// The scheme it came by, and the port that goes without saying there.
+    pub(in crate::decoy) fn scheme(&self) -> (&'static str, u16) {
+        if self.secure { ("https", 443) } else { ("http", 80) }
+    }
+
+    /// The first value of a parameter of the query, decoded.
+    pub(in crate::decoy) fn query(&self, name: &str) -> Option<String> {
+        let query = self.target.query.as_deref()?;
+        super::credentials::field(query, name).map(|v| String::from_utf8_lossy(&v).into_owned())
+    }
+
+    /// Whether a parameter is there and not `false` or `0`.
+    pub(in crate::decoy) fn flag(&self, name: &str) -> bool {
+        self.query(name).is_some_and(|v| !matches!(v.as_str(), "false" | "0"))
     }
 
     fn set_host(&mut self, value: &[u8]) {
@@ -130,6 +152,15 @@ impl Request {
 
     fn find_host(&mut self, family: Family, modern: bool) -> Result<(), Reject> {
         let hosts: Vec<Vec<u8>> = self.values("host").take(2).map(<[u8]>::to_vec).collect();
+        if family == Family::Go {
+            return self.find_host_as_go(&hosts, modern);
+        }
+        if family == Family::Netty {
+            if let [host, ..] = hosts.as_slice() {
+                self.set_host(host);
+            }
+            return Ok(());
+        }
         let absolute = super::head::scheme(&self.line.target).is_some();
         let bad = Err(Reject { host_known: absolute, ..reject(400, Why::Host) });
         match hosts.as_slice() {
@@ -140,6 +171,22 @@ impl Request {
                 Ok(())
             }
             _ => bad,
+        }
+    }
+
+    fn find_host_as_go(&mut self, hosts: &[Vec<u8>], modern: bool) -> Result<(), Reject> {
+        match hosts {
+            [] if modern && !self.is("PRI") => Err(reject(400, Why::Host)),
+            [] => Ok(()),
+            [host] => {
+                let wrong = |c: &u8| *c <= 0x20 || *c >= 0x7f || b"\"/<>?@\\^`{|}#".contains(c);
+                if host.iter().any(wrong) {
+                    return Err(reject(400, Why::HostName));
+                }
+                self.set_host(host);
+                Ok(())
+            }
+            _ => Err(reject(400, Why::Line)),
         }
     }
 

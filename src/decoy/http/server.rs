@@ -7,7 +7,7 @@ use crate::model::Persona;
 
 /// How a server behaves on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(in crate::decoy) enum Family {
     /// nginx and what is built on it.
     Nginx,
     /// Apache httpd.
@@ -18,23 +18,27 @@ pub(super) enum Family {
     Tomcat,
     /// Jetty, as inside Jenkins.
     Jetty,
+    /// net/http of Go.
+    Go,
+    /// Netty, as inside Elasticsearch.
+    Netty,
     /// Anything else an operator names.
     Other,
 }
 
 /// One server.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
+pub(in crate::decoy) struct Server {
     /// How it behaves.
-    pub(super) family: Family,
+    pub(in crate::decoy) family: Family,
     /// Value of its `Server` header; none for Tomcat.
-    pub(super) token: Option<String>,
+    pub(in crate::decoy) token: Option<String>,
     /// Distro slug: decides default pages and configuration.
-    pub(super) distro: String,
+    pub(in crate::decoy) distro: String,
     /// What it calls itself when a client names no host.
-    pub(super) name: String,
+    pub(in crate::decoy) name: String,
     /// Whether `TRACE` is answered (Debian's Apache turns it off).
-    pub(super) trace: bool,
+    pub(in crate::decoy) trace: bool,
 }
 
 /// nginx and Apache as a patched host of each distro names them.
@@ -58,7 +62,7 @@ const JETTY: &str = "Jetty(10.0.24)";
 
 impl Server {
     /// The server of a decky: named by the operator, else fitting the app, else drawn from the seed.
-    pub(super) fn new(persona: &Persona, header: Option<&str>, app: &str) -> Self {
+    pub(in crate::decoy) fn new(persona: &Persona, header: Option<&str>, app: &str) -> Self {
         let token = match (header, app) {
             (Some(text), _) => Some(text.to_owned()),
             (None, "tomcat") => None,
@@ -77,6 +81,17 @@ impl Server {
         }
     }
 
+    /// A server that is part of another product.
+    pub(in crate::decoy) fn inside(persona: &Persona, family: Family) -> Self {
+        Self {
+            family,
+            token: None,
+            distro: persona.distro.clone(),
+            name: persona.ip.to_string(),
+            trace: true,
+        }
+    }
+
     fn draw(persona: &Persona, app: &str) -> String {
         if persona.nmap_os.starts_with("windows") && !matches!(app, "wordpress" | "phpmyadmin") {
             return IIS.to_owned();
@@ -88,13 +103,13 @@ impl Server {
     }
 
     /// The `Server` value, or what stands for it on a page.
-    pub(super) fn label(&self) -> &str {
+    pub(in crate::decoy) fn label(&self) -> &str {
         self.token.as_deref().unwrap_or("Apache Tomcat")
     }
 
     /// Whether Apache's error pages carry the newer document type (measured on 2.4.71; 2.4.62 and
     /// before have the old one).
-    pub(super) fn strict_doctype(&self) -> bool {
+    pub(in crate::decoy) fn strict_doctype(&self) -> bool {
         let patch = self.label().strip_prefix("Apache/2.4.").unwrap_or("");
         let digits: String = patch.chars().take_while(char::is_ascii_digit).collect();
         digits.parse::<u32>().is_ok_and(|n| n >= 64)

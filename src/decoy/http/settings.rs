@@ -22,6 +22,12 @@ pub(super) struct Config {
     pub(super) extra: Vec<(String, String)>,
     /// Body of `/` and its type.
     pub(super) custom: Option<(String, String)>,
+    /// Name in the certificate.
+    pub(super) common_name: Option<String>,
+    /// Certificate chain and key, PEM.
+    pub(super) pair: Option<(String, String)>,
+    /// Whether HTTP/2 is spoken.
+    pub(super) http2: bool,
     /// Directory with files to serve.
     pub(super) files: Option<String>,
 }
@@ -55,8 +61,20 @@ impl Config {
             app: app.unwrap_or_else(|| "none".to_owned()),
             extra: extra(settings.get("extra_headers")),
             custom: settings.get("custom_body").and_then(Value::as_str).filter(|t| !t.is_empty()).map(custom),
+            common_name: text("tls_cn").filter(printable),
+            pair: text("tls_cert").zip(text("tls_key")),
+            http2: speaks(settings.get("http_versions"), "http/2"),
             files: text("files"),
         }
+    }
+}
+
+/// Whether a list of words, or the text of one, has this word.
+fn speaks(value: Option<&Value>, word: &str) -> bool {
+    match value {
+        Some(Value::Array(words)) => words.iter().any(|w| w == word),
+        Some(Value::String(text)) => text.split(',').any(|w| w.trim() == word),
+        _ => false,
     }
 }
 

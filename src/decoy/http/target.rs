@@ -5,26 +5,27 @@ use super::server::Family;
 
 /// A request target taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Target {
+pub(in crate::decoy) struct Target {
     /// Path as sent, without the query.
-    pub(super) raw_path: Vec<u8>,
+    pub(in crate::decoy) raw_path: Vec<u8>,
     /// Path after decoding, merging of slashes and removal of dot segments; starts with `/`.
-    pub(super) path: Vec<u8>,
+    pub(in crate::decoy) path: Vec<u8>,
     /// Query as sent.
-    pub(super) query: Option<Vec<u8>>,
+    pub(in crate::decoy) query: Option<Vec<u8>>,
     /// Host of an absolute target.
-    pub(super) host: Option<Vec<u8>>,
+    pub(in crate::decoy) host: Option<Vec<u8>>,
     /// Apache says that there is no such path, whatever lies there: it has an encoded slash or a NUL.
-    pub(super) hidden: bool,
+    pub(in crate::decoy) hidden: bool,
     /// `OPTIONS *`.
-    pub(super) star: bool,
+    pub(in crate::decoy) star: bool,
 }
 
 /// Takes a target apart as `family` does.
-pub(super) fn parse(method: &[u8], target: &[u8], family: Family) -> Result<Target, Reject> {
+pub(in crate::decoy) fn parse(method: &[u8], target: &[u8], family: Family) -> Result<Target, Reject> {
     let bad = Err(reject(400, Why::Url));
     if target == b"*" {
-        let star = method == b"OPTIONS" && family != Family::Nginx;
+        let star = (method == b"OPTIONS" && !matches!(family, Family::Nginx | Family::Netty))
+            || family == Family::Go;
         return if star { Ok(Target { star, path: b"*".to_vec(), ..Target::default() }) } else { bad };
     }
     if method == b"CONNECT" && family == Family::Apache {
@@ -73,12 +74,16 @@ fn normalise(raw: &[u8], family: Family) -> Result<(Vec<u8>, bool), u16> {
             let mut nibble = || bytes.next().and_then(|d| char::from(*d).to_digit(16));
             let (Some(high), Some(low)) = (nibble(), nibble()) else { return Err(400) };
             c = u8::try_from(high * 16 + low).unwrap_or(0);
-            if c == 0 && family != Family::Apache {
+            if c == 0 && !matches!(family, Family::Apache | Family::Go | Family::Netty) {
                 return Err(400);
             }
             hidden |= family == Family::Apache && matches!(c, 0 | b'/');
         }
         decoded.push(c);
+    }
+    // These leave it to whoever answers requests what dots and slashes mean.
+    if matches!(family, Family::Go | Family::Netty) {
+        return Ok((decoded, false));
     }
     let mut segments: Vec<&[u8]> = Vec::new();
     let mut dir = true;
@@ -103,7 +108,7 @@ fn normalise(raw: &[u8], family: Family) -> Result<(Vec<u8>, bool), u16> {
 }
 
 /// Whether a `Host` value is one that `family` accepts.
-pub(super) fn host_is_valid(host: &[u8], family: Family) -> bool {
+pub(in crate::decoy) fn host_is_valid(host: &[u8], family: Family) -> bool {
     if host.is_empty() || host.len() > 255 {
         return false;
     }
@@ -120,7 +125,7 @@ pub(super) fn host_is_valid(host: &[u8], family: Family) -> bool {
 }
 
 /// Splits `host:port`; a port that is not a number stays a text.
-pub(super) fn split_port(host: &[u8]) -> (&[u8], Option<&str>) {
+pub(in crate::decoy) fn split_port(host: &[u8]) -> (&[u8], Option<&str>) {
     let after_literal = host.iter().rposition(|c| *c == b']').unwrap_or(0);
     match host.iter().rposition(|c| *c == b':') {
         Some(at) if at >= after_literal => {

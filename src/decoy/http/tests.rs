@@ -107,6 +107,31 @@ async fn junk_is_refused_and_recorded() {
 }
 
 #[tokio::test]
+async fn what_scanners_try_is_answered_as_by_the_server_and_recorded() {
+    for path in [
+        "/.env",
+        "/.git/config",
+        "/wp-login.php",
+        "/actuator/env",
+        "/cgi-bin/luci",
+        "/boaform/admin/formLogin",
+        "/solr/admin/info/system",
+        "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php",
+        "/../../etc/passwd",
+        "/cgi-bin/.%2e/.%2e/.%2e/bin/sh",
+    ] {
+        let climbs = path.contains("..") || path.contains("%2e");
+        let status = if climbs { 400 } else { 404 };
+        for pairs in [NGINX, APACHE] {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let (got, events) = ask(pairs, request.as_bytes()).await;
+            assert!(got.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {got}");
+            assert_eq!(events[0].fields["http.response.status_code"], status, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn operator_decides_the_front_page() {
     let pairs = [("custom_body", "<b>hi</b>"), ("response_code", "418"), ("extra_headers", r#"{"X-A":"b"}"#)];
     let (got, _) = ask(&pairs, b"GET / HTTP/1.0\r\n\r\n").await;

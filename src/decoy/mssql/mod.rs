@@ -112,7 +112,7 @@ impl Mssql {
             Encryption::All => {
                 let record = session.record.clone();
                 let mut stream = self.tls.wrap(&record, Tunnel::new(session.stream)).await?;
-                stream.get_mut().0.open();
+                stream.get_mut().0.get_mut().open();
                 let Some(login) = self.login(&mut stream, idle, &record, None).await? else {
                     return Ok(());
                 };
@@ -121,10 +121,10 @@ impl Mssql {
             Encryption::Login => {
                 let record = session.record.clone();
                 let mut stream = self.tls.wrap(&record, Tunnel::new(session.stream)).await?;
-                stream.get_mut().0.open();
+                stream.get_mut().0.get_mut().open();
                 let Some((first, bytes)) = tds::message(&mut stream, idle).await? else { return Ok(()) };
                 // From here on it is clear text again.
-                let mut stream = stream.into_inner().0.into_inner();
+                let mut stream = stream.into_inner().0.into_inner().into_inner();
                 let first = Some((first, bytes));
                 let Some(login) = self.login(&mut stream, idle, &record, first).await? else {
                     return Ok(());

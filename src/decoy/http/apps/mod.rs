@@ -76,8 +76,9 @@ impl Tokens {
 /// Host and port a page's addresses name.
 fn origin(request: &Request) -> String {
     let host = request.host.as_deref().unwrap_or("localhost");
-    let port = request.port.filter(|p| *p != 80).map(|p| format!(":{p}")).unwrap_or_default();
-    format!("http://{}{port}", super::response::escape(host))
+    let (scheme, usual) = request.scheme();
+    let port = request.port.filter(|p| *p != usual).map(|p| format!(":{p}")).unwrap_or_default();
+    format!("{scheme}://{}{port}", super::response::escape(host))
 }
 
 /// A path for a log-in redirect, percent-encoded like PHP and Java do in a query.

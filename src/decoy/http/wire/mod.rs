@@ -1,5 +1,7 @@
 //! Answers as bytes: which headers, in which order and case, per family.
 
+mod inside;
+
 use std::sync::Arc;
 
 use super::pages::{self, About};
@@ -8,25 +10,23 @@ use super::response::{Body, Response, http_date};
 use super::server::{Family, Server};
 
 /// What a family needs to know beside request and response.
-pub(super) struct Context {
+pub(in crate::decoy) struct Context {
     /// Our port.
-    pub(super) port: u16,
+    pub(in crate::decoy) port: u16,
     /// Now, seconds since 1970.
-    pub(super) now: i64,
+    pub(in crate::decoy) now: i64,
     /// Requests this connection may still make.
-    pub(super) left: u32,
+    pub(in crate::decoy) left: u32,
 }
 
 /// Header lines, safe against anything that would end a line early.
-struct Lines(Vec<u8>);
+#[derive(Default)]
+struct Lines(Vec<(String, String)>);
 
 impl Lines {
     fn put(&mut self, name: &str, value: &str) {
-        let clean = |c: &u8| *c >= 0x20 && *c != 0x7f;
-        self.0.extend(name.bytes().filter(clean));
-        self.0.extend_from_slice(b": ");
-        self.0.extend(value.bytes().filter(clean));
-        self.0.extend_from_slice(b"\r\n");
+        let clean = |text: &str| text.chars().filter(|c| !c.is_ascii_control()).collect();
+        self.0.push((clean(name), clean(value)));
     }
 
     fn maybe(&mut self, name: &str, value: Option<&str>) {
@@ -58,7 +58,7 @@ enum Length {
 
 /// Writes an answer down. `request` is absent when the head itself was refused; `bare` leaves the head
 /// of the answer out (HTTP/0.9).
-pub(super) fn render(
+pub(in crate::decoy) fn render(
     server: &Server,
     response: &Response,
     request: Option<&Request>,
@@ -69,20 +69,22 @@ pub(super) fn render(
     if bare {
         return shaped.body.to_vec();
     }
-    let mut lines = Lines(Vec::with_capacity(512 + shaped.body.len()));
-    let reason = pages::reason(server.family, response.status);
-    lines.0.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", response.status).as_bytes());
-    match server.family {
-        Family::Nginx => shaped.nginx(&mut lines),
-        Family::Apache => shaped.apache(&mut lines),
-        Family::Iis => shaped.iis(&mut lines),
-        Family::Tomcat => shaped.tomcat(&mut lines),
-        Family::Jetty => shaped.jetty(&mut lines),
-        Family::Other => shaped.other(&mut lines),
+    if let Some(bytes) = shaped.without_head() {
+        return bytes;
     }
-    let mut out = lines.0;
+    let old = matches!(server.family, Family::Go | Family::Netty) && !shaped.modern() && request.is_some();
+    let version = if old { "HTTP/1.0" } else { "HTTP/1.1" };
+    let reason = match response.hijack {
+        Some(_) => "UPGRADED",
+        None => pages::reason(server.family, response.status),
+    };
+    let mut out = Vec::with_capacity(512 + shaped.body.len());
+    out.extend_from_slice(format!("{version} {} {reason}\r\n", response.status).as_bytes());
+    for (name, value) in shaped.lines().0 {
+        out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
     out.extend_from_slice(b"\r\n");
-    if request.is_some_and(Request::is_head) || response.status == 304 {
+    if request.is_some_and(Request::is_head) || matches!(response.status, 101 | 204 | 304) {
         return out;
     }
     if shaped.length == Length::Chunks {
@@ -98,8 +100,38 @@ pub(super) fn render(
     out
 }
 
+/// The header fields and the body of an answer on a protocol that does its own framing (HTTP/2).
+pub(in crate::decoy) fn fields(
+    server: &Server,
+    response: &Response,
+    request: &Request,
+    context: &Context,
+) -> (Vec<(String, String)>, Arc<[u8]>) {
+    let shaped = Shaped::new(server, response, Some(request), context);
+    let mut fields = shaped.lines().0;
+    fields.retain(|(name, _)| !matches!(name.as_str(), "Connection" | "Keep-Alive" | "Transfer-Encoding"));
+    if server.family == Family::Apache {
+        // These two are put in last there.
+        fields.sort_by_key(|(name, _)| match name.as_str() {
+            "Date" => 1,
+            "Server" => 2,
+            _ => 0,
+        });
+    }
+    for (name, _) in &mut fields {
+        name.make_ascii_lowercase();
+    }
+    let empty = request.is_head() || matches!(response.status, 204 | 304);
+    (fields, if empty { Arc::from([]) } else { shaped.body })
+}
+
 /// Whether the connection ends after this answer.
-pub(super) fn closes(server: &Server, response: &Response, request: Option<&Request>, left: u32) -> bool {
+pub(in crate::decoy) fn closes(
+    server: &Server,
+    response: &Response,
+    request: Option<&Request>,
+    left: u32,
+) -> bool {
     let drops = match server.family {
         Family::Nginx => matches!(response.status, 400 | 413 | 414 | 500 | 501 | 505),
         Family::Apache => matches!(response.status, 400 | 408 | 411 | 413 | 414 | 500 | 501 | 503),
@@ -147,6 +179,7 @@ impl<'a> Shaped<'a> {
                     || (response.status == 416 && response.range.is_none())
             }
             Family::Nginx | Family::Tomcat | Family::Jetty => response.dynamic,
+            Family::Go => response.streamed || body.len() > 2048,
             _ => false,
         };
         let length = match (streams, modern) {
@@ -160,6 +193,25 @@ impl<'a> Shaped<'a> {
         let unsized_end = length == Length::Unsaid && !head;
         let close = closes(server, response, request, context.left) || unsized_end;
         Self { server, response, request, context, kind, body, length, close, date: http_date(context.now) }
+    }
+
+    fn modern(&self) -> bool {
+        self.request.is_some_and(|r| r.line.version >= (1, 1))
+    }
+
+    fn lines(&self) -> Lines {
+        let mut lines = Lines::default();
+        match self.server.family {
+            Family::Nginx => self.nginx(&mut lines),
+            Family::Apache => self.apache(&mut lines),
+            Family::Iis => self.iis(&mut lines),
+            Family::Tomcat => self.tomcat(&mut lines),
+            Family::Jetty => self.jetty(&mut lines),
+            Family::Go => self.go(&mut lines),
+            Family::Netty => self.netty(&mut lines),
+            Family::Other => self.other(&mut lines),
+        }
+        lines
     }
 
     fn size(&self, lines: &mut Lines) {
