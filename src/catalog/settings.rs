@@ -44,6 +44,12 @@ pub(super) const REDIS: &[Setting] = &[
     Setting::new("password", Password, None, "password AUTH asks for; without it everybody gets in"),
 ];
 
+pub(super) const SIP: &[Setting] = &[
+    Setting::new("version", Text, None, "Asterisk's version; that of the decky's distro without it"),
+    Setting::new("user", Text, None, "extension that gets in"),
+    Setting::new("password", Password, None, "password of the extension"),
+];
+
 const SERVER_HEADER: Setting =
     Setting::new("server_header", Text, None, "Server header; drawn from the decky's identity without it");
 const RESPONSE_CODE: Setting = Setting::new(
@@ -106,29 +112,107 @@ const BANNER: Setting = Setting::new("banner", Text, None, "greeting, sent as it
 const MTA: Setting =
     Setting::new("mta", Enum(&["postfix", "exim", "sendmail"]), Some("postfix"), "mail server it looks like");
 
-pub(super) const SMTP: &[Setting] = &[BANNER, MTA];
+const SMTP_AUTH: Setting = Setting::new(
+    "auth",
+    Enum(&["clear", "tls", "never"]),
+    Some("clear"),
+    "where port 25 offers AUTH: everywhere, after STARTTLS, or never; 587 does after STARTTLS",
+);
+
+pub(super) const SMTP: &[Setting] = &[
+    BANNER,
+    MTA,
+    SMTP_AUTH,
+    Setting::new("user", Text, None, "account that AUTH lets in, to send anywhere; nothing is delivered"),
+    Setting::new("password", Password, None, "password of the account"),
+];
 
 pub(super) const SMTP_RELAY: &[Setting] = &[
     BANNER,
     MTA,
-    Setting::new("upstream_host", Text, None, "relay that the first mails of a source go out by"),
-    Setting::new("upstream_port", PORT, Some("25"), "port of the relay"),
-    Setting::new("upstream_user", Text, None, "account at the relay"),
-    Setting::new("upstream_pass", Password, None, "password at the relay"),
-    Setting::new("upstream_sender", Text, None, "envelope sender at the relay"),
+    SMTP_AUTH,
+    Setting::new(
+        "upstream_host",
+        Text,
+        None,
+        "accepted and unused: decnet stores mails and delivers nothing",
+    ),
+    Setting::new("upstream_port", PORT, Some("25"), "accepted and unused: decnet delivers nothing"),
+    Setting::new("upstream_user", Text, None, "accepted and unused: decnet delivers nothing"),
+    Setting::new("upstream_pass", Password, None, "accepted and unused: decnet delivers nothing"),
+    Setting::new("upstream_sender", Text, None, "accepted and unused: decnet delivers nothing"),
     Setting::new(
         "probe_limit",
         Int { min: 0, max: 1_000_000 },
         Some("1"),
-        "mails of one source that really go out",
+        "accepted and unused: decnet delivers no mail, not even a first one",
     ),
 ];
 
-pub(super) const MAILBOX: &[Setting] =
-    &[Setting::new("email_seed", Path, None, "directory of .eml or .json files that fill the mailbox")];
+pub(super) const MAILBOX: &[Setting] = &[
+    Setting::new("email_seed", Path, None, "directory of .eml or .json files that are added to the mailbox"),
+    Setting::new("user", Text, None, "further account that gets in"),
+    Setting::new("password", Password, None, "password of the further account"),
+    Setting::new(
+        "accept",
+        Enum(&["accounts", "none", "all"]),
+        Some("accounts"),
+        "who gets in: accounts (`user`, admin/admin123, root/toor, mail/mail, user/user), none, or all",
+    ),
+    Setting::new(
+        "plaintext_auth",
+        Bool,
+        Some("true"),
+        "whether logins without TLS are taken; Dovecot's own default is false",
+    ),
+];
 
-pub(super) const RDP: &[Setting] =
-    &[Setting::new("nla", Bool, Some("false"), "whether it asks for network level authentication")];
+pub(super) const RDP: &[Setting] = &[
+    Setting::new(
+        "nla",
+        Bool,
+        None,
+        "true: it insists on network level authentication; false: it has none, and passwords come in clear; \
+         without it as the product does: Windows takes it from clients that have it, xrdp has none",
+    ),
+    Setting::new("user", Text, None, "account whose password network level authentication accepts"),
+    Setting::new("password", Password, None, "password of the account"),
+];
+
+pub(super) const SMB: &[Setting] = &[
+    Setting::new(
+        "workgroup",
+        Text,
+        None,
+        "NetBIOS name of its workgroup or domain; without it the first part of `domain`, or WORKGROUP",
+    ),
+    Setting::new("domain", Text, None, "DNS name of the domain it is a member of; without it none"),
+    Setting::new("user", Text, None, "account that gets in"),
+    Setting::new("password", Password, None, "password of the account"),
+    Setting::new(
+        "guest",
+        Bool,
+        Some("true"),
+        "whether clients without a password see the shares; Samba lets unknown users in as guests then",
+    ),
+    Setting::new(
+        "share",
+        Text,
+        None,
+        "name of the share with files; `public` or `Data` without it; blank: none",
+    ),
+];
+
+pub(super) const MSSQL: &[Setting] = &[
+    Setting::new(
+        "version",
+        Text,
+        None,
+        "server version, like 15.0.4430.1; drawn from the decky's identity without it",
+    ),
+    Setting::new("user", Text, None, "account that gets in; `sa` when only the password is given"),
+    Setting::new("password", Password, None, "password of the account"),
+];
 
 pub(super) const DNS: &[Setting] = &[
     Setting::new(

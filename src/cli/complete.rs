@@ -10,12 +10,15 @@ use crate::store::Store;
 
 /// Names of the recorded fleet.
 pub(super) fn deckies() -> Vec<CompletionCandidate> {
-    let dir = std::env::var_os("DECNET_STATE_DIR").map(std::path::PathBuf::from);
-    let fleet = StateDir::resolve(dir.as_deref())
-        .ok()
+    let fleet = state_dir()
         .and_then(|dir| Store::open_read(&dir.db()).ok().flatten())
         .and_then(|mut store| store.fleet().ok());
     fleet.map_or_else(Vec::new, |fleet| fleet.names().map(|n| CompletionCandidate::new(n.as_str())).collect())
+}
+
+fn state_dir() -> Option<StateDir> {
+    let dir = std::env::var_os("DECNET_STATE_DIR").map(std::path::PathBuf::from);
+    StateDir::resolve(dir.as_deref()).ok()
 }
 
 /// Service slugs.
@@ -40,6 +43,12 @@ pub(super) fn distros() -> Vec<CompletionCandidate> {
 /// Event kinds.
 pub(super) fn kinds() -> Vec<CompletionCandidate> {
     crate::event::Kind::ALL.iter().map(|k| CompletionCandidate::new(k.as_str())).collect()
+}
+
+/// Recorded sessions.
+pub(super) fn recordings() -> Vec<CompletionCandidate> {
+    let list = |dir: StateDir| crate::event::replay::list(&dir.events_dir());
+    state_dir().map_or_else(Vec::new, list).into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// Prints a shell's set-up: a script that asks the program itself, so that it never goes stale.

@@ -2,21 +2,33 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::args::{EventsArgs, Output};
 use super::context::Context;
-use super::error::{CliError, CliResult, Kind};
+use super::error::{CliError, CliResult, Kind, usage};
+use super::hashes::Hashes;
+use super::replay;
 use crate::event::Kind as EventKind;
 use crate::event::read::{Entry, Filter, Reader, View};
 use crate::ui::table::Grid;
 use crate::ui::{BAD, DIM, GOOD, paint};
 
+const FORMS: &[Output] =
+    &[Output::Table, Output::Wide, Output::Json, Output::Jsonl, Output::Csv, Output::Hashcat, Output::John];
+
 pub(super) fn run(cx: &mut Context, args: &EventsArgs) -> CliResult {
-    cx.fits("events", &[Output::Table, Output::Wide, Output::Json, Output::Jsonl, Output::Csv])?;
+    cx.fits("events", FORMS)?;
+    if let Some(id) = &args.replay {
+        return replay::run(cx, id, args.speed.unwrap_or(1.0));
+    }
+    if args.hash_mode.is_some() && cx.output != Output::Hashcat {
+        return Err(usage("`--hash-mode` goes with `-o hashcat`"));
+    }
     let now = cx.now();
-    let filter = Filter {
+    let mut filter = Filter {
         deckies: args.decky.clone(),
         services: args.service.clone(),
         kinds: args.kind.clone(),
@@ -27,7 +39,15 @@ pub(super) fn run(cx: &mut Context, args: &EventsArgs) -> CliResult {
     let failed = |e: std::io::Error| {
         CliError::new(Kind::Failure, format!("cannot read the events in {}: {e}", dir.display()))
     };
+    let mut hashes = Hashes::new(cx.output, args.hash_mode);
+    if hashes.is_some() {
+        filter.kinds = vec![EventKind::Login];
+    }
     let mut reader = Reader::new(&dir, filter);
+    let mut show = |cx: &mut Context, entry: &Entry| match &mut hashes {
+        Some(hashes) => hashes.take(cx, &entry.view, args.follow),
+        None => show(cx, entry, &dir),
+    };
     if cx.output == Output::Csv {
         cx.ui.data(&grid(&[]).csv());
     }
@@ -59,18 +79,34 @@ pub(super) fn run(cx: &mut Context, args: &EventsArgs) -> CliResult {
             })
             .map_err(failed)?;
     }
+    if let Some(hashes) = hashes {
+        hashes.finish(cx);
+    }
     Ok(())
 }
 
-fn show(cx: &mut Context, entry: &Entry) {
+fn show(cx: &mut Context, entry: &Entry, dir: &Path) {
     let text = match cx.output {
         Output::Json | Output::Jsonl => format!("{}\n", entry.line),
         Output::Csv => {
             grid(&[row(&entry.view)]).csv().split_once("\r\n").map_or_else(String::new, |(_, r)| r.to_owned())
         }
-        form => format!("{}\n", line(&entry.view, cx.ui.color_out(), form == Output::Wide)),
+        form => {
+            let mut text = line(&entry.view, cx.ui.color_out(), form == Output::Wide);
+            if let Some(id) = recording(&entry.view) {
+                let gone = crate::event::replay::find(dir, id).is_err();
+                text.push_str(&format!("  recording {id}{}", if gone { " (not kept)" } else { "" }));
+            }
+            format!("{text}\n")
+        }
     };
     cx.ui.data(&text);
+}
+
+/// The recording that an event says was made. The file is written by us alone; the name is checked where
+/// it is used.
+fn recording(view: &View) -> Option<&str> {
+    view.rest.get("recording")?.get("id")?.as_str()
 }
 
 fn grid(rows: &[Vec<String>]) -> Grid {
@@ -162,7 +198,7 @@ fn plain(value: &Value) -> Option<String> {
 
 /// Every short leaf, for kinds of events without a telling field of their own.
 fn collect(value: &Value, words: &mut Vec<String>) {
-    const SKIPPED: &[&str] = &["format_version", "secret_kind"];
+    const SKIPPED: &[&str] = &["format_version", "secret_kind", "recording"];
     if let Value::Object(map) = value {
         for (key, inner) in map.iter().filter(|(k, _)| !SKIPPED.contains(&k.as_str()) && !k.ends_with("_b64"))
         {

@@ -23,6 +23,17 @@ fn days(text: &str) -> Option<SignedDuration> {
     Some(SignedDuration::from_hours(number.checked_mul(24)?))
 }
 
+/// A factor of speed.
+///
+/// # Errors
+/// A text that is no number above zero.
+pub fn speed(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
+    number
+        .filter(|n| (0.01..=1_000_000.0).contains(n))
+        .ok_or_else(|| format!("`{text}` is no speed; 1 is as it was, 4 is four times as fast"))
+}
+
 /// The start of a time range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {

@@ -20,8 +20,7 @@ pub(super) fn run(cx: &mut Context, args: &StatusArgs) -> CliResult {
     };
     let observed = engine.as_ref().map(|e| &e.deckies);
     let nothing = Observed::default();
-    let sight =
-        crate::fleet::Sight::new(observed.or(Some(&nothing)), engine.is_some(), fleet.network.as_ref());
+    let sight = crate::fleet::Sight::new(observed.or(Some(&nothing)), engine.is_some(), &fleet);
     let found: Vec<(&Recorded, Option<String>, bool)> =
         rows.into_iter().map(|row| (row, sight.row(row), is_down(row, observed))).collect();
     let drifting = found.iter().filter(|(_, drift, _)| drift.is_some()).count();

@@ -5,20 +5,32 @@
 
 mod accounts;
 pub mod ber;
+pub mod cast;
+pub mod conpot;
+pub mod custom;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
+pub(crate) mod le;
+pub mod mail;
+pub mod mssql;
 pub mod mysql;
+pub(crate) mod ntlm;
+pub mod rdp;
 pub mod redis;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
+pub mod sip;
+pub mod smb;
 pub mod sniffer;
 pub mod ssh;
 pub mod telnet;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
+pub mod tftp;
 pub mod tls;
+pub mod upload;
 mod uptime;
 pub mod vfs;
 pub mod worker;
@@ -62,12 +74,22 @@ pub type Build = fn(&Persona, &Settings) -> Arc<dyn Decoy>;
 /// The decoy for a service slug; none when there is no emulation yet.
 pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
+        "conpot" => conpot::build,
         "ftp" => ftp::build,
         "http" => http::build,
+        "imap" => mail::imap::build,
+        "mssql" => mssql::build,
         "mysql" => mysql::build,
+        "pop3" => mail::pop3::build,
+        "rdp" => rdp::build,
         "redis" => redis::build,
+        "sip" => sip::build,
+        "smb" => smb::build,
+        "smtp" => mail::smtp::build,
+        "smtp_relay" => mail::smtp::build_relay,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
+        "tftp" => tftp::build,
         _ => return None,
     })
 }

@@ -4,13 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::event::cast::Chunk;
 use crate::event::{Bytes, Event, Kind, SecretKind};
 
 /// A duplex byte stream; `TcpStream` in a worker, an in-memory pipe in unit tests.
@@ -21,6 +22,18 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub trait Sink: Send + Sync {
     /// Takes one event; never blocks and never fails (a full channel counts the loss).
     fn emit(&self, event: Event);
+
+    /// Takes a part of a recording, which gives way to events; false when there was no room for it.
+    fn cast(&self, chunk: &Chunk) -> bool {
+        let _ = chunk;
+        false
+    }
+
+    /// Whether so many bytes of what clients brought may be kept, of all that the decky may keep.
+    fn may_keep(&self, bytes: usize) -> bool {
+        let _ = bytes;
+        true
+    }
 }
 
 /// Records events of one connection. Cheap to clone; safe to use after the stream is gone.
@@ -31,6 +44,8 @@ pub struct Recorder {
     source: SocketAddr,
     destination: SocketAddr,
     session: Arc<str>,
+    /// Bytes kept of what the client brought.
+    kept: Arc<AtomicUsize>,
 }
 
 impl Recorder {
@@ -42,7 +57,19 @@ impl Recorder {
         destination: SocketAddr,
         session: &str,
     ) -> Self {
-        Self { sink, service: service.into(), source, destination, session: session.into() }
+        Self {
+            sink,
+            service: service.into(),
+            source,
+            destination,
+            session: session.into(),
+            kept: Arc::default(),
+        }
+    }
+
+    /// Where recordings go, and the names of the connection and the service.
+    pub(super) fn parts(&self) -> (Arc<dyn Sink>, Arc<str>, &str) {
+        (self.sink.clone(), self.session.clone(), &self.service)
     }
 
     /// Starts an event; nothing is recorded until [`Draft::emit`].
@@ -132,6 +159,13 @@ impl Draft<'_> {
     pub fn bytes(self, name: &str, bytes: &[u8]) -> Self {
         let value = Bytes::new(bytes).to_value();
         self.field(name, value)
+    }
+
+    /// Whether so many bytes more of an upload may be kept ([`super::upload`]); they are counted then.
+    pub(super) fn may_keep(&self, bytes: usize) -> bool {
+        let add = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= super::upload::SESSION_MAX);
+        self.recorder.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+            && self.recorder.sink.may_keep(bytes)
     }
 
     /// Records it.

@@ -9,15 +9,21 @@ use super::datagram::{Answers, Packet, Port};
 use super::session::{Counted, Counters, Recorder, Session, Sink, SparePool};
 use super::{Build, Decoy};
 use crate::event::Event;
+use crate::event::cast::Chunk;
 use crate::model::{Persona, Seed, Settings};
 
 /// Keeps what was recorded.
 #[derive(Default)]
-pub struct Kept(Mutex<Vec<Event>>);
+pub struct Kept(Mutex<Vec<Event>>, Mutex<Vec<Chunk>>);
 
 impl Sink for Kept {
     fn emit(&self, event: Event) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    fn cast(&self, chunk: &Chunk) -> bool {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(chunk.clone());
+        true
     }
 }
 
@@ -25,6 +31,11 @@ impl Kept {
     /// Everything so far.
     pub fn events(&self) -> Vec<Event> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every part of a recording so far.
+    pub fn casts(&self) -> Vec<Chunk> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -12,14 +12,16 @@ use p256::ecdsa::signature::Signer as _;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use p256::pkcs8::EncodePrivateKey as _;
 use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, PKCS_ECDSA_P256_SHA256};
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::version::TLS12;
+use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::Session;
-use super::session::timeout;
+use super::session::{Duplex, Recorder, timeout};
 use crate::event::Kind;
 use crate::model::{Persona, Seed};
 
@@ -27,6 +29,8 @@ use crate::model::{Persona, Seed};
 const HANDSHAKE: Duration = Duration::from_secs(15);
 /// Bytes of a given certificate or key that are looked at.
 const PEM_MAX: usize = 256 * 1024;
+/// What is spoken where 1.3 is left out.
+static OLD: [&SupportedProtocolVersion; 1] = [&TLS12];
 
 /// What a self-signed certificate says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +64,8 @@ impl Subject {
 pub struct Tls {
     source: Source,
     protocols: Vec<Vec<u8>>,
+    /// Whether TLS 1.3 is left out.
+    old: bool,
     config: OnceLock<Option<Arc<ServerConfig>>>,
 }
 
@@ -78,20 +84,26 @@ impl Tls {
             born: persona.born,
             subject,
         };
-        Self { source, protocols: Vec::new(), config: OnceLock::new() }
+        Self { source, protocols: Vec::new(), old: false, config: OnceLock::new() }
     }
 
     /// A certificate chain and its key, PEM. Without a usable pair no handshake succeeds: see [`Tls::check`].
     pub fn given(chain: &str, key: &str) -> Self {
         let cut = |text: &str| text.get(..PEM_MAX).unwrap_or(text).to_owned();
         let source = Source::Given { chain: cut(chain), key: cut(key) };
-        Self { source, protocols: Vec::new(), config: OnceLock::new() }
+        Self { source, protocols: Vec::new(), old: false, config: OnceLock::new() }
     }
 
     /// Offers these application protocols (RFC 7301), the best first.
     #[must_use]
     pub fn protocols(self, protocols: &[&str]) -> Self {
         Self { protocols: protocols.iter().map(|p| p.as_bytes().to_vec()).collect(), ..self }
+    }
+
+    /// Speaks TLS 1.2 and nothing later.
+    #[must_use]
+    pub fn only_1_2(self) -> Self {
+        Self { old: true, ..self }
     }
 
     /// Whether a certificate chain and a key can be used, and fit.
@@ -105,38 +117,43 @@ impl Tls {
     /// # Errors
     /// The handshake failed, or took too long.
     pub async fn accept(&self, session: Session) -> io::Result<(Session, Option<Vec<u8>>)> {
-        let Some(config) = self.config() else { return Err(io::ErrorKind::Unsupported.into()) };
         let record = session.record.clone();
         let mut agreed = None;
-        let mut facts = Vec::new();
-        let accepted = session
+        let session = session
             .over(async |stream| {
-                let stream = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await?;
-                let (_, tls) = stream.get_ref();
-                agreed = tls.alpn_protocol().map(<[u8]>::to_vec);
-                if let Some(name) = tls.server_name() {
-                    facts.push(("tls.client.server_name", name.to_owned()));
-                }
-                if let Some(version) = tls.protocol_version().and_then(|v| v.as_str()) {
-                    facts.push(("tls.version", version.trim_start_matches("TLSv").replace('_', ".")));
-                }
-                if let Some(suite) = tls.negotiated_cipher_suite() {
-                    facts.push(("tls.cipher", suite.suite().as_str().unwrap_or("unknown").to_owned()));
-                }
+                let stream = self.wrap(&record, stream).await?;
+                agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
                 Ok(stream)
             })
-            .await;
-        match accepted {
-            Ok(session) => {
+            .await?;
+        Ok((session, agreed))
+    }
+
+    /// Takes the handshake on a stream that is wanted back: [`TlsStream::into_inner`] gives it. Recorded as
+    /// [`Tls::accept`] does. What the stream's certificate is to be bound to is [`Tls::public_key`].
+    ///
+    /// # Errors
+    /// The handshake failed, or took too long.
+    pub async fn wrap<D: Duplex>(&self, record: &Recorder, stream: D) -> io::Result<TlsStream<D>> {
+        let Some(config) = self.config() else { return Err(io::ErrorKind::Unsupported.into()) };
+        match timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+            Ok(stream) => {
+                let (_, tls) = stream.get_ref();
                 let mut draft = record.event(Kind::Connection, "tls").outcome(true);
-                for (name, value) in &facts {
-                    draft = draft.text(name, value);
+                if let Some(name) = tls.server_name() {
+                    draft = draft.text("tls.client.server_name", name);
                 }
-                if let Some(protocol) = &agreed {
+                if let Some(version) = tls.protocol_version().and_then(|v| v.as_str()) {
+                    draft = draft.text("tls.version", &version.trim_start_matches("TLSv").replace('_', "."));
+                }
+                if let Some(suite) = tls.negotiated_cipher_suite() {
+                    draft = draft.text("tls.cipher", suite.suite().as_str().unwrap_or("unknown"));
+                }
+                if let Some(protocol) = tls.alpn_protocol() {
                     draft = draft.bytes("tls.next_protocol", protocol);
                 }
                 draft.emit();
-                Ok((session, agreed))
+                Ok(stream)
             }
             Err(error) => {
                 record
@@ -146,6 +163,14 @@ impl Tls {
                     .emit();
                 Err(error)
             }
+        }
+    }
+
+    /// The public key of a derived certificate as its SubjectPublicKey has it: what CredSSP binds to.
+    pub fn public_key(&self) -> Option<Vec<u8>> {
+        match &self.source {
+            Source::Derived { seed, label, .. } => Some(Signer::new(&secret(seed, label)?).public),
+            Source::Given { .. } => None,
         }
     }
 
@@ -162,7 +187,7 @@ impl Tls {
             }
         };
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(if self.old { &OLD } else { ALL_VERSIONS })
             .ok()?
             .with_no_client_auth()
             .with_single_cert(chain, key)
@@ -177,11 +202,13 @@ type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
+fn secret(seed: &Seed, label: &str) -> Option<p256::SecretKey> {
+    // Bytes that are no scalar of the curve come up once in 2^32.
+    (0..8u8).find_map(|n| p256::SecretKey::from_slice(&seed.derive(&format!("tls/{label}/key/{n}"))).ok())
+}
+
 fn derive(seed: &Seed, label: &str, born: i64, subject: &Subject) -> Option<Pair> {
-    let key = (0..8u8).find_map(|n| {
-        // Bytes that are no scalar of the curve come up once in 2^32.
-        p256::SecretKey::from_slice(&seed.derive(&format!("tls/{label}/key/{n}"))).ok()
-    })?;
+    let key = secret(seed, label)?;
     let mut params = CertificateParams::new(subject.names.clone()).ok()?;
     let mut name = DistinguishedName::new();
     if let Some(organisation) = &subject.organisation {

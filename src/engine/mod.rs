@@ -14,7 +14,7 @@ pub mod socket;
 use serde::{Deserialize, Serialize};
 
 use crate::host::StateDir;
-use crate::model::{Decky, DeckyName, LogTarget, Mac, Network, Observed, Persona, State};
+use crate::model::{CustomService, Decky, DeckyName, LogTarget, Mac, Network, Observed, Persona, State};
 
 pub use client::Client;
 pub use error::{EngineError, ErrorKind};
@@ -66,6 +66,8 @@ pub struct Order {
     pub mac: Mac,
     /// The fleet's network.
     pub network: Network,
+    /// The custom services that it runs.
+    pub customs: Vec<CustomService>,
     /// Who its worker plays.
     pub persona: Persona,
     /// Fingerprint of all of this.

@@ -3,11 +3,14 @@
 //! Nothing here trusts a byte: text that came over the wire is escaped where it is written, and the
 //! raw bytes are kept as base64.
 
+pub mod cast;
 pub mod control;
 pub mod escape;
+pub mod hash;
 pub mod line;
 pub mod read;
 mod record;
+pub mod replay;
 mod segment;
 pub mod syslog;
 pub mod writer;

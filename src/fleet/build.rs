@@ -144,8 +144,10 @@ impl<'a> Builder<'_, 'a> {
         let emulated = self.ground.request.emulated;
         if row.is_some_and(|r| !services.is_empty() && same_set(recorded(r), &services)) {
             // It is recorded with them already, by another tool or for another engine: no reason to refuse the file.
-            let missing: Vec<_> =
-                services.iter().filter(|s| !emulated(s)).map(|s| format!("`{s}`")).collect();
+            let playable =
+                |slug: &str| self.customs.iter().any(|c| c.slug == slug && c.unplayable().is_none());
+            let runs = |slug: &str| emulated(slug) || playable(slug);
+            let missing: Vec<_> = services.iter().filter(|s| !runs(s)).map(|s| format!("`{s}`")).collect();
             if !missing.is_empty() {
                 let missing = missing.join(", ");
                 self.warnings.push(format!(

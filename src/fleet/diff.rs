@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::catalog;
-use crate::model::{Decky, Mac, Network, ServiceConfig, Settings};
+use crate::model::{CustomService, Decky, Mac, Network, ServiceConfig, Settings};
 
 use super::services::same_set;
 
@@ -72,6 +72,32 @@ pub(super) fn network(before: &Network, after: &Network) -> Vec<FieldDiff> {
     }
     compare!(driver, interface, subnet, gateway, port_offset);
     fields
+}
+
+/// What differs between two definitions of a custom service.
+pub(super) fn custom(before: &CustomService, after: &CustomService, fields: &mut Vec<FieldDiff>) {
+    let slug = &before.slug;
+    let definition = |custom: &CustomService| match json!(custom) {
+        Value::Object(mut keys) => {
+            keys.remove("slug");
+            if let Some(Value::Object(talk)) = keys.remove("talk") {
+                keys.extend(talk);
+            }
+            keys
+        }
+        _ => Map::new(),
+    };
+    let (old, new) = (definition(before), definition(after));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for key in keys.into_iter().filter(|key| present(&old, key) != present(&new, key)) {
+        fields.push(FieldDiff {
+            path: format!("custom-{slug}.{key}"),
+            old: present(&old, key).cloned(),
+            new: present(&new, key).cloned(),
+            // Patterns name the passwords that get in.
+            secret: matches!(key.as_str(), "answers" | "exec"),
+        });
+    }
 }
 
 fn settings(before: &ServiceConfig, after: &ServiceConfig, fields: &mut Vec<FieldDiff>) {

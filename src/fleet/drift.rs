@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Decky, Fleet, Network, Observed, ObservedDecky, Recorded, State};
+use crate::model::{Decky, Fleet, Observed, ObservedDecky, Recorded, State};
 
 use super::persona::spec_hash;
 
@@ -11,16 +11,16 @@ pub struct Sight<'a> {
     /// By name: none when nobody could be asked.
     seen: Option<HashMap<&'a str, &'a ObservedDecky>>,
     engine_running: bool,
-    /// The recorded network, which the fingerprints were made with.
-    network: Option<&'a Network>,
+    /// What is recorded, which the fingerprints were made with.
+    fleet: &'a Fleet,
 }
 
 impl<'a> Sight<'a> {
     /// From what an observer said; none when there is an engine that could not be asked.
-    pub fn new(observed: Option<&'a Observed>, engine_running: bool, network: Option<&'a Network>) -> Self {
+    pub fn new(observed: Option<&'a Observed>, engine_running: bool, fleet: &'a Fleet) -> Self {
         let by_name =
             |o: &'a Observed| o.deckies.iter().map(|(name, decky)| (name.as_str(), decky)).collect();
-        Self { seen: observed.map(by_name), engine_running, network }
+        Self { seen: observed.map(by_name), engine_running, fleet }
     }
 
     /// Why a row does not run as recorded; none when it does, or when nobody can say. A row on its way
@@ -51,8 +51,8 @@ impl<'a> Sight<'a> {
             }
         }
         // Without an identity or a network of ours there is nothing to compare with.
-        let (identity, network) = (row.identity.as_ref()?, self.network?);
-        (seen.spec_hash != spec_hash(decky, identity, network))
+        let (identity, network) = (row.identity.as_ref()?, self.fleet.network.as_ref()?);
+        (seen.spec_hash != spec_hash(decky, identity, network, &self.fleet.customs))
             .then(|| "it runs an older specification".to_owned())
     }
 

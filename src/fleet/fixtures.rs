@@ -160,7 +160,7 @@ pub(super) fn all_running(fleet: &Fleet) -> Observed {
             ObservedDecky {
                 state: State::Running,
                 reason: None,
-                spec_hash: spec_hash(decky, identity, network),
+                spec_hash: spec_hash(decky, identity, network, &fleet.customs),
                 pid: None,
                 restarts: 0,
                 drops: None,

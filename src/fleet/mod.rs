@@ -40,7 +40,7 @@ pub use identity::adopt;
 pub use import::plan_import;
 pub use mutate::{due, due_names, plan_mutate};
 pub use network::DEFAULT_LOOPBACK;
-pub use persona::{persona, spec_hash};
+pub use persona::{persona, run_by, spec_hash};
 pub use plan::{Action, Change, FORMAT_VERSION, Plan, Summary};
 pub use planner::{plan, plan_reconcile, plan_teardown};
 pub use quick::{Quick, quick};

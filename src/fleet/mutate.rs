@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::catalog;
-use crate::model::{Decky, Fleet, Identity, Network, Seed};
+use crate::model::{CustomService, Decky, Fleet, Identity, Network, Seed};
 
 use super::build::to_micros;
 use super::diff;
@@ -13,7 +13,7 @@ use super::plan::{Action, Change, Plan};
 use super::planner::{blank, select};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Mode, Selection};
-use super::services::{draw, drawable, same_set};
+use super::services::{self, draw, drawable, same_set};
 
 /// Draws before a decky is left as it is.
 const TRIES: u32 = 21;
@@ -56,7 +56,7 @@ pub fn plan_mutate(
                 continue;
             }
         };
-        let Some(services) = other_services(decky, seed, &pool, emulated) else {
+        let Some(services) = other_services(decky, seed, &pool, emulated, fleet) else {
             plan.warnings.push(format!("decky `{name}` has no other services to draw and stays as it is"));
             continue;
         };
@@ -88,7 +88,10 @@ fn other_services(
     seed: &Seed,
     drawable: &[&str],
     emulated: &dyn Fn(&str) -> bool,
+    fleet: &Fleet,
 ) -> Option<Vec<String>> {
+    // The operator's own stay what they are: they are neither drawn nor drawn away.
+    let kept: Vec<&CustomService> = services::own(&decky.services, &fleet.customs).collect();
     let archetype = decky.archetype.as_deref().and_then(catalog::archetype);
     let own: Vec<&str> =
         archetype.map_or_else(Vec::new, |a| a.services.iter().copied().filter(|s| emulated(s)).collect());
@@ -97,7 +100,11 @@ fn other_services(
         return None;
     }
     (0..TRIES)
-        .map(|turn| draw(seed, &format!("mutate/{}/{turn}", decky.name), pool))
+        .map(|turn| {
+            let mut drawn = draw(seed, &format!("mutate/{}/{turn}", decky.name), pool, &kept);
+            drawn.extend(kept.iter().map(|custom| custom.slug.clone()));
+            drawn
+        })
         .find(|services| !same_set(services, &decky.services))
 }
 

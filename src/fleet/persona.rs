@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::catalog;
-use crate::model::{Decky, Driver, Identity, Network, Persona, Settings};
+use crate::model::{CustomService, Decky, Driver, Identity, Network, Persona, Settings};
 
 /// 2025-09-01T00:00:00Z. Machines were set up 20 to 400 days before it: fixed, since a date that
 /// moved with a mutation or a restart would show that nothing behind it is real.
@@ -37,8 +37,8 @@ fn settings(decky: &Decky, slug: &str) -> Settings {
 /// Fingerprint of everything that decides what a worker and its network do: 32 hex digits.
 ///
 /// Settings of services that the decky does not run, and the bookkeeping in its row, are not in it:
-/// a change of those needs no restart.
-pub fn spec_hash(decky: &Decky, identity: &Identity, network: &Network) -> String {
+/// a change of those needs no restart. `customs`: those of the fleet.
+pub fn spec_hash(decky: &Decky, identity: &Identity, network: &Network, customs: &[CustomService]) -> String {
     let mut feed = Feed(Vec::with_capacity(512));
     let archetype = decky.archetype.as_deref().unwrap_or_default();
     for text in
@@ -63,12 +63,23 @@ pub fn spec_hash(decky: &Decky, identity: &Identity, network: &Network) -> Strin
     feed.fixed(&network.subnet.network().octets());
     feed.fixed(&network.gateway.map_or([0; 4], |gateway| gateway.octets()));
     feed.fixed(&network.port_offset.to_le_bytes());
+    for custom in run_by(decky, customs) {
+        feed.text(&serde_json::to_vec(custom).unwrap_or_default());
+    }
     // Its link is of another kind then. Left out where it is not, as it was before there was this.
     if network.host_access && network.driver == Driver::Macvlan {
         feed.fixed(&[1]);
     }
     let digest = Sha256::digest(&feed.0);
     hex::encode(digest.first_chunk::<16>().copied().unwrap_or_default())
+}
+
+/// The custom services that a decky runs, of those of the fleet.
+pub fn run_by<'a>(
+    decky: &'a Decky,
+    customs: &'a [CustomService],
+) -> impl Iterator<Item = &'a CustomService> + 'a {
+    customs.iter().filter(|custom| decky.services.contains(&custom.slug))
 }
 
 /// Fields such that no two lists of them look alike.
@@ -116,12 +127,12 @@ mod tests {
     #[test]
     fn the_hash_follows_what_matters_and_nothing_else() {
         let (decky, identity, network) = sample();
-        let hash = spec_hash(&decky, &identity, &network);
+        let hash = spec_hash(&decky, &identity, &network, &[]);
         assert_eq!(hash.len(), 32);
         let same = |change: &dyn Fn(&mut Decky, &mut Identity, &mut Network)| {
             let (mut d, mut i, mut n) = (decky.clone(), identity.clone(), network.clone());
             change(&mut d, &mut i, &mut n);
-            spec_hash(&d, &i, &n) == hash
+            spec_hash(&d, &i, &n, &[]) == hash
         };
         assert!(same(&|_, _, _| {}));
         assert!(same(&|d, _, _| d.last_mutated = 1.0));
@@ -141,5 +152,17 @@ mod tests {
         assert!(!same(&|_, i, _| i.mac.0[5] ^= 1));
         assert!(!same(&|_, _, n| n.port_offset = 1));
         assert!(!same(&|_, _, n| n.gateway = None));
+        let custom = |slug: &str, port| CustomService {
+            slug: slug.to_owned(),
+            ports: vec![port],
+            ..CustomService::default()
+        };
+        let with = |customs: &[CustomService]| spec_hash(&decky, &identity, &network, customs);
+        assert_eq!(with(&[custom("shop", 1)]), hash);
+        let mut decky = decky.clone();
+        decky.services.push("shop".into());
+        let with = |customs: &[CustomService]| spec_hash(&decky, &identity, &network, customs);
+        assert_ne!(with(&[custom("shop", 1)]), with(&[custom("shop", 2)]));
+        assert_eq!(with(&[custom("shop", 1)]), with(&[custom("shop", 1), custom("till", 2)]));
     }
 }

@@ -75,9 +75,9 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Refusal>> {
     plan.warnings = merged.warnings;
     plan.warnings.extend(warnings);
     (plan.customs, plan.forget_customs) = customs(request, &deckies);
-    let sight = Sight::new(request.observed, request.engine_running, fleet.network.as_ref());
+    let sight = Sight::new(request.observed, request.engine_running, fleet);
     let wanted: HashSet<&str> = spec.deckies.iter().map(|d| d.name.as_str()).collect();
-    let shift = Shift::new(fleet.network.as_ref(), &merged.network);
+    let shift = Shift::new(request, &merged.network);
     for desired in deckies {
         shift.compare(desired, &sight, &mut plan);
     }
@@ -113,7 +113,7 @@ pub fn plan_teardown(fleet: &Fleet, which: Selection<'_>) -> Result<Plan, Vec<Re
 /// Plans what makes observed equal recorded: starts what does not run as recorded, ends removals
 /// that did not finish.
 pub fn plan_reconcile(fleet: &Fleet, observed: Option<&Observed>, engine_running: bool) -> Plan {
-    let sight = Sight::new(observed, engine_running, fleet.network.as_ref());
+    let sight = Sight::new(observed, engine_running, fleet);
     let mut plan = blank(Mode::Reconcile, fleet);
     carry(fleet, &sight, &mut plan);
     plan.changes.extend(fleet.members.iter().filter(|row| leaving(row)).map(removal));
@@ -170,16 +170,22 @@ fn unknown(fleet: &Fleet, name: &str) -> Refusal {
         .naming(name)
 }
 
-/// What a change of the network does to every decky.
-struct Shift {
+/// What a change of the network and of custom services does to every decky that is concerned.
+struct Shift<'a> {
     fields: Vec<FieldDiff>,
     moves: bool,
+    /// Custom services whose definition differs: before and after.
+    customs: Vec<(&'a CustomService, &'a CustomService)>,
 }
 
-impl Shift {
-    fn new(before: Option<&Network>, after: &Network) -> Self {
-        let Some(before) = before else { return Self { fields: Vec::new(), moves: false } };
-        Self { fields: diff::network(before, after), moves: moves(before, after) }
+impl<'a> Shift<'a> {
+    fn new(request: &Request<'a>, after: &Network) -> Self {
+        let (fleet, spec) = (request.fleet, request.spec);
+        let old = |new: &'a CustomService| fleet.customs.iter().find(|old| old.slug == new.slug);
+        let pairs = spec.customs.iter().filter_map(|new| Some((old(new)?, new)));
+        let customs = pairs.filter(|(old, new)| old != new).collect();
+        let Some(before) = &fleet.network else { return Self { fields: Vec::new(), moves: false, customs } };
+        Self { fields: diff::network(before, after), moves: moves(before, after), customs }
     }
 
     /// Files the decky under changes or unchanged.
@@ -221,6 +227,8 @@ impl Shift {
         }
         let mac_changes = fields.len() > others;
         fields.extend(self.fields.iter().cloned());
+        let concerned = self.customs.iter().filter(|(old, _)| decky.services.contains(&old.slug));
+        concerned.for_each(|(old, new)| diff::custom(old, new, &mut fields));
         if fields.is_empty() {
             let wanted_again = || format!("{UNFINISHED}, and the file wants it");
             match if leaving(row) { Some(wanted_again()) } else { sight.drift(row, before) } {

@@ -28,8 +28,8 @@ pub(super) fn drawable(emulated: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
     pool
 }
 
-/// Draws 1 to 3 of `pool` that can run beside each other, in the pool's order; none of an empty pool.
-pub(super) fn draw(seed: &Seed, label: &str, pool: &[&str]) -> Vec<String> {
+/// Draws 1 to 3 of `pool` that can run beside each other and beside `kept`, in the pool's order; none of an empty pool.
+pub(super) fn draw(seed: &Seed, label: &str, pool: &[&str], kept: &[&CustomService]) -> Vec<String> {
     let most = pool.len().min(MOST_DRAWN);
     let count = 1 + usize::try_from(seed.number(&format!("{label}/count"), most as u64)).unwrap_or(0);
     let mut rest: Vec<&str> = pool.to_vec();
@@ -40,12 +40,20 @@ pub(super) fn draw(seed: &Seed, label: &str, pool: &[&str]) -> Vec<String> {
         let candidate = rest.remove(index);
         turn += 1;
         drawn.push(candidate);
-        if clash(&drawn, &[]).is_some() {
+        if kept.iter().any(|custom| beside(candidate, custom)) || clash(&drawn, &[]).is_some() {
             drawn.pop();
         }
     }
     drawn.sort_by_key(|slug| pool.iter().position(|p| p == slug));
     drawn.into_iter().map(ToOwned::to_owned).collect()
+}
+
+/// Whether a service and a custom one would listen on one port.
+fn beside(slug: &str, custom: &CustomService) -> bool {
+    catalog::ports_of(&[slug]).any(|(_, port)| match port.transport {
+        Transport::Tcp => custom.ports.contains(&port.number),
+        Transport::Udp => custom.udp_ports.contains(&port.number),
+    })
 }
 
 /// The services of a decky: what its file says, else what it had, else a draw.
@@ -75,7 +83,7 @@ pub(super) fn choose<'a>(
     }
     match before {
         Some(before) => (Cow::Borrowed(before), Source::Kept),
-        None => (Cow::Owned(draw(seed, "services", drawable)), Source::Drawn),
+        None => (Cow::Owned(draw(seed, "services", drawable, &[])), Source::Drawn),
     }
 }
 
@@ -111,7 +119,19 @@ pub(super) fn check(
                 .about(spec),
         );
     }
-    let missing: Vec<_> = services.iter().filter(|s| !emulated(s)).map(|s| format!("`{s}`")).collect();
+    for (custom, why) in own(services, customs).filter_map(|c| Some((c, c.unplayable()?))) {
+        if !emulated(&custom.slug) {
+            refusals.push(
+                Refusal::invalid(format!(
+                    "decky `{name}` would run `{slug}`, and [custom-{slug}] {why}; with `ports` and a `banner` or `answers` this engine plays it",
+                    slug = custom.slug
+                ))
+                .about(spec),
+            );
+        }
+    }
+    let missing = services.iter().filter(|s| !emulated(s) && customs.iter().all(|c| c.slug != **s));
+    let missing: Vec<_> = missing.map(|s| format!("`{s}`")).collect();
     if !missing.is_empty() {
         let origin = match (source, &spec.archetype) {
             (Source::Archetype, Some(archetype)) => format!(" (of archetype `{archetype}`)"),
@@ -152,14 +172,24 @@ pub(super) fn check(
     refusals
 }
 
+/// The custom services among `services`.
+pub(super) fn own<'a>(
+    services: &'a [String],
+    customs: &'a [CustomService],
+) -> impl Iterator<Item = &'a CustomService> {
+    customs.iter().filter(|custom| services.contains(&custom.slug))
+}
+
 /// Every port that the emulations of `services` listen on.
 fn bound<'a>(
     services: &'a [&'a str],
     customs: &'a [CustomService],
 ) -> impl Iterator<Item = (&'a str, u16, Transport)> + 'a {
     let own = services.iter().flat_map(move |&slug| {
-        let ports = customs.iter().filter(move |c| c.slug == slug).flat_map(|c| &c.ports);
-        ports.map(move |&port| (slug, port, Transport::Tcp))
+        customs.iter().filter(move |c| c.slug == slug).flat_map(move |c| {
+            let tcp = c.ports.iter().map(move |&port| (slug, port, Transport::Tcp));
+            tcp.chain(c.udp_ports.iter().map(move |&port| (slug, port, Transport::Udp)))
+        })
     });
     catalog::ports_of(services).map(|(slug, port)| (slug, port.number, port.transport)).chain(own)
 }
@@ -198,20 +228,20 @@ mod tests {
         assert_eq!(pool, ["ftp", "http", "mysql", "redis", "ssh", "telnet"]);
         let mut sizes = HashSet::new();
         for n in 0..60 {
-            let drawn = draw(&seed(n), "services", &pool);
+            let drawn = draw(&seed(n), "services", &pool, &[]);
             sizes.insert(drawn.len());
             assert_eq!(without_repeats(&drawn), drawn);
             assert!(drawn.iter().all(|s| emulated(s)));
         }
         assert_eq!(sizes, HashSet::from([1, 2, 3]));
-        assert_eq!(draw(&seed(1), "services", &["ssh"]), ["ssh"]);
-        assert!(draw(&seed(1), "services", &[]).is_empty());
+        assert_eq!(draw(&seed(1), "services", &["ssh"], &[]), ["ssh"]);
+        assert!(draw(&seed(1), "services", &[], &[]).is_empty());
     }
 
     #[test]
     fn draws_never_clash() {
         for n in 0..40 {
-            let drawn = draw(&seed(n), "services", &["http", "conpot", "smtp", "smtp_relay"]);
+            let drawn = draw(&seed(n), "services", &["http", "conpot", "smtp", "smtp_relay"], &[]);
             let slugs: Vec<&str> = drawn.iter().map(String::as_str).collect();
             assert_eq!(clash(&slugs, &[]), None, "{drawn:?}");
         }
@@ -284,7 +314,7 @@ mod tests {
     #[test]
     fn clashes_name_both() {
         let customs =
-            [CustomService { slug: "shop".to_owned(), binary: String::new(), exec: vec![], ports: vec![80] }];
+            [CustomService { slug: "shop".to_owned(), ports: vec![80], ..CustomService::default() }];
         let refusals = check(&spec("a"), &list(&["http", "shop"]), Source::Pinned, &customs, &|_| true, 0);
         assert_eq!(refusals.len(), 1, "{refusals:?}");
         assert!(refusals[0].message.contains("`http` and `shop`") && refusals[0].message.contains("80/tcp"));

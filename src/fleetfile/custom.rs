@@ -1,16 +1,25 @@
 //! `[custom-*]`: services of the operator's own (facts: upstream §1.6).
 
 use super::diagnostic::{Problem, Severity, Sink};
+use super::entry::Entry;
 use super::escape::show;
 use super::section::Keys;
+use super::text::strip;
 use crate::catalog;
-use crate::model::CustomService;
+use crate::model::{Conversation, CustomService, Talk};
 
-const KEYS: &[&str] = &["binary", "exec", "ports"];
+const KEYS: &[&str] =
+    &["binary", "exec", "ports", "udp_ports", "banner", "answers", "default", "close", "timeout", "tls"];
+
+/// Keys of a conversation: those of `[DEFAULT]` are a decky's, or a word of somebody else's.
+const TALK: &[&str] = &["banner", "answers", "default", "close", "timeout", "tls"];
+
+/// Longest silence that a conversation may wait for, in seconds: no worker waits longer.
+const TIMEOUT_MAX: i64 = 180;
 
 /// Keys that may be there, for `[DEFAULT]`.
 pub(super) fn is_key(key: &str) -> bool {
-    KEYS.contains(&key)
+    KEYS.contains(&key) && !TALK.contains(&key)
 }
 
 /// Longest slug in bytes.
@@ -41,16 +50,76 @@ pub(super) fn custom(slug: &str, keys: &Keys, sink: &mut Sink) -> Option<CustomS
     }
     keys.warn_unknown(KEYS, "a custom service", sink);
     let text = |key: &str| keys.get(key).map(|e| e.value.trim().to_owned()).unwrap_or_default();
-    Some(CustomService {
+    let service = CustomService {
         slug: slug.to_owned(),
         binary: text("binary"),
         exec: text("exec").split_whitespace().map(str::to_owned).collect(),
-        ports: ports(keys, sink),
-    })
+        ports: ports(keys, "ports", sink),
+        udp_ports: ports(keys, "udp_ports", sink),
+        talk: talk(keys, sink),
+    };
+    if let Err(bad) = Conversation::of(&service) {
+        let entry = keys.own(bad.key);
+        let place = entry.map_or(span, |entry| place(entry, bad.answer));
+        let message = format!(
+            "{} of a custom service: {}",
+            if bad.key == "answers" { "an answer" } else { bad.key },
+            bad.why
+        );
+        let help =
+            "like `USER {user} => 331 Password, please.\\r\\n`; a `*` fits anything, `{secret}` is recorded";
+        sink.add(Problem::error("bad-talk", place, message).help(help.to_owned()));
+    }
+    Some(service)
 }
 
-fn ports(keys: &Keys, sink: &mut Sink) -> Vec<u16> {
-    let Some(entry) = keys.get("ports") else { return Vec::new() };
+/// Where an answer stands: answers are the lines of the value that are not empty.
+fn place(entry: &Entry<'_>, answer: Option<usize>) -> std::ops::Range<usize> {
+    let mut lines = entry.pieces().filter(|piece| !piece.is_empty());
+    answer.and_then(|at| lines.nth(at)).cloned().unwrap_or_else(|| entry.value_span())
+}
+
+fn talk(keys: &Keys, sink: &mut Sink) -> Talk {
+    let text = |key: &str| keys.own(key).map(|e| strip(&e.value).to_owned()).unwrap_or_default();
+    let answers = text("answers");
+    // One that is too long for a line goes on in the next.
+    let joined = |key: &str| text(key).lines().map(strip).collect::<String>();
+    let timeout = keys.own("timeout").and_then(|entry| {
+        let number = catalog::parse_int(&entry.value).filter(|n| (1..=TIMEOUT_MAX).contains(n));
+        if number.is_none() {
+            let message = format!("`{}` is no number of seconds from 1 to {TIMEOUT_MAX}", show(&entry.value));
+            let problem = Problem::error("bad-talk", entry.value_span(), message);
+            sink.add(
+                problem.help("write it like `timeout = 30`".to_owned()).maybe_help(entry.inline_comment()),
+            );
+        }
+        number.and_then(|n| u16::try_from(n).ok())
+    });
+    Talk {
+        banner: joined("banner"),
+        answers: answers.lines().map(strip).filter(|l| !l.is_empty()).map(str::to_owned).collect(),
+        default: joined("default"),
+        close: flag(keys, "close", sink),
+        timeout,
+        tls: flag(keys, "tls", sink),
+    }
+}
+
+fn flag(keys: &Keys, key: &str, sink: &mut Sink) -> bool {
+    let Some(entry) = keys.own(key) else { return false };
+    let value = catalog::parse_bool(&entry.value);
+    if value.is_none() {
+        let message = format!("`{key}` is `{}`, which is neither yes nor no", show(&entry.value));
+        let problem = Problem::error("bad-talk", entry.value_span(), message);
+        sink.add(
+            problem.help(format!("write `{key} = yes` or leave it out")).maybe_help(entry.inline_comment()),
+        );
+    }
+    value.unwrap_or_default()
+}
+
+fn ports(keys: &Keys, key: &str, sink: &mut Sink) -> Vec<u16> {
+    let Some(entry) = keys.get(key) else { return Vec::new() };
     let mut ports = Vec::new();
     let mut offset = 0;
     for item in entry.value.split(',') {

@@ -117,6 +117,7 @@ codes! {
     Error "duplicate-name" "two deckies come out with one name",
     Error "bad-setting" "a setting of a service does not fit its schema",
     Warning "bad-port" "a port of a custom service is none and is left out",
+    Error "bad-talk" "the conversation of a custom service cannot be read",
     Warning "service-twice" "a service is listed twice",
     Warning "empty-service" "nothing stands between two commas",
     Warning "random-services" "a decky gets random services because nothing was said",

@@ -139,7 +139,36 @@ fn custom_section(out: &mut String, service: &CustomService) -> Result<(), Write
     push(out, &format!("\n[{decky}]"));
     pair(out, "binary", &service.binary);
     pair(out, "exec", exec);
-    pair(out, "ports", service.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", "));
+    let list = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    pair(out, "ports", list(&service.ports));
+    if !service.udp_ports.is_empty() {
+        pair(out, "udp_ports", list(&service.udp_ports));
+    }
+    let talk = &service.talk;
+    let one_line = |text: &str| form(Some(SettingKind::Text), text);
+    for (key, text) in [("banner", &talk.banner), ("default", &talk.default)] {
+        if !text.is_empty() {
+            pair(out, key, one_line(text).ok_or_else(|| bad(key, "it is no line of a file"))?);
+        }
+    }
+    if !talk.answers.is_empty() {
+        push(out, "answers =");
+        for answer in &talk.answers {
+            let readable = one_line(answer).filter(|a| !a.is_empty() && !a.starts_with(['#', ';']));
+            push(
+                out,
+                &format!("    {}", readable.ok_or_else(|| bad("answers", "one is no line of a file"))?),
+            );
+        }
+    }
+    for (key, value) in [("close", talk.close), ("tls", talk.tls)] {
+        if value {
+            pair(out, key, "yes");
+        }
+    }
+    if let Some(timeout) = talk.timeout {
+        pair(out, "timeout", timeout);
+    }
     Ok(())
 }
 
@@ -295,6 +324,10 @@ fn verify(text: &str, fleet: &Fleet) -> Result<(), WriteError> {
     let error = diagnostics.iter().find(|d| d.severity == Severity::Error && d.code != "no-decky");
     if let Some(error) = error {
         return Err(WriteError::Differs(format!("line {}: {}", error.line, error.message)));
+    }
+    let talks = |customs: &[CustomService]| customs.iter().map(|c| c.talk.clone()).collect::<Vec<_>>();
+    if talks(&spec.customs) != talks(&fleet.customs) {
+        return Err(WriteError::Differs("the conversation of a custom service".to_owned()));
     }
     let mut read = spec.deckies.iter();
     for member in &fleet.members {

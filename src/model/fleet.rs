@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decky, DeckyName, Driver, LogTarget, Mac, Probing, Seed, State, Subnet};
+use super::{CustomService, Decky, DeckyName, Driver, LogTarget, Mac, Probing, Seed, State, Subnet};
 
 /// Which store a plan was computed from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,22 +50,6 @@ pub struct Identity {
     pub mac: Mac,
     /// Root of the appearance.
     pub seed: Seed,
-}
-
-/// A `[custom-*]` service: an operator's own, known to the fleet once deployed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CustomService {
-    /// The slug after `custom-`.
-    pub slug: String,
-    /// Container image, DECNET's `binary`; may be empty.
-    #[serde(default)]
-    pub binary: String,
-    /// Command, DECNET's `exec`.
-    #[serde(default)]
-    pub exec: Vec<String>,
-    /// TCP ports.
-    #[serde(default)]
-    pub ports: Vec<u16>,
 }
 
 /// One row of `fleet_deckies`, with what our own tables add.

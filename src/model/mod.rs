@@ -2,6 +2,8 @@
 //!
 //! Pure data. Imports nothing of ours, does no I/O, knows no clock and no environment.
 
+mod conversation;
+mod custom;
 mod decky;
 mod fleet;
 mod intent;
@@ -14,8 +16,10 @@ mod state;
 
 pub(crate) use state::words;
 
+pub use conversation::{BadRule, Conversation, Heard, Part, Reply};
+pub use custom::{CustomService, Talk};
 pub use decky::{Decky, ServiceConfig, Settings};
-pub use fleet::{CustomService, Fleet, Identity, Network, Recorded, StoreRef};
+pub use fleet::{Fleet, Identity, Network, Recorded, StoreRef};
 pub use intent::{Intent, LifecycleId, LifecycleRow, Operation, Outcome, OutcomeKind, ParseOperationError};
 pub use name::{DeckyName, NameError};
 pub use net::{Driver, LogTarget, LogTransport, Mac, NetError, Probing, Subnet};

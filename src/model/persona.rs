@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mac, Seed, Settings};
+use super::{CustomService, Mac, Seed, Settings};
 
 /// The machine a decky plays. The operator's name for it is not in here: it must not reach the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,6 +120,9 @@ pub struct WorkerSpec {
     pub decky: String,
     /// Who it plays.
     pub persona: Persona,
+    /// The custom services among its own.
+    #[serde(default)]
+    pub customs: Vec<CustomService>,
     /// Its sockets.
     pub listeners: Vec<ListenerSpec>,
     /// Socket that events go to, one datagram each.

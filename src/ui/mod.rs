@@ -30,6 +30,7 @@ pub struct Ui {
     color_err: bool,
     may_ask: bool,
     progress_bars: bool,
+    on_terminal: bool,
     width: Option<u16>,
     stdout_closed: bool,
     stdout_error: Option<io::Error>,
@@ -77,6 +78,7 @@ impl Ui {
             color_err: colors.on(err),
             may_ask: !no_input && io::stdin().is_terminal() && err,
             progress_bars: err && !colors.suppressed && loudness == Loudness::Normal,
+            on_terminal: out,
             width,
             stdout_closed: false,
             stdout_error: None,
@@ -106,6 +108,11 @@ impl Ui {
     /// How much is said.
     pub fn loudness(&self) -> Loudness {
         self.loudness
+    }
+
+    /// Whether data goes to a terminal.
+    pub fn on_terminal(&self) -> bool {
+        self.on_terminal
     }
 
     /// Columns of the terminal that data goes to; none into a pipe.

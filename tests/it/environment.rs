@@ -232,7 +232,9 @@ fn files_are_private() {
     assert_eq!(mode(world.db()), 0o600);
     assert_eq!(mode(world.state().join("events")), 0o700);
     for entry in std::fs::read_dir(world.state().join("events")).unwrap() {
-        assert_eq!(mode(entry.unwrap().path()), 0o600);
+        let path = entry.unwrap().path();
+        let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(path), wanted);
     }
 }
 

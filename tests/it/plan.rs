@@ -157,7 +157,7 @@ fn quick_fleets_continue_the_numbers() {
     assert_eq!(world.names(), ["decky-07", "decky-08", "decky-09"]);
     world.run(&["deploy", "-n", "2"]).code(2).err.clear();
     world.run(&["deploy", "-n", "2", "--services", "nonsense"]).code(3).err.clear();
-    world.run(&["deploy", "-n", "2", "--archetype", "mail-server"]).code(3).err.clear();
+    world.run(&["deploy", "-n", "2", "--archetype", "mail-sever"]).code(3).err.clear();
 }
 
 #[test]

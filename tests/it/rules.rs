@@ -107,7 +107,7 @@ impl Decky {
             "port_offset": 0,
         }))
         .unwrap();
-        let claim = Claim { decky: &decky, mac, network: &network };
+        let claim = Claim { decky: &decky, mac, network: &network, customs: &[] };
         let prepared = lan.prepare(&claim, Kept::default()).unwrap();
         Self { ip, mac, prepared }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Network;
 
 fn order(name: &str, hash: &str) -> Arc<Order> {
     let decky: crate::model::Decky = serde_json::from_value(serde_json::json!({
@@ -15,7 +16,8 @@ fn order(name: &str, hash: &str) -> Arc<Order> {
         seed: crate::model::Seed::new([1; 32]),
     };
     Arc::new(Order {
-        persona: fleet::persona(&decky, &identity, &network),
+        customs: vec![],
+        persona: crate::fleet::persona(&decky, &identity, &network),
         mac: identity.mac,
         decky,
         network,

@@ -52,5 +52,10 @@ Examples:
   decnet events -f
   decnet events --kind login --since 1h
   decnet events --decky web-01 --service ssh -o json | jq .user
+  decnet events --kind login -o hashcat --hash-mode 5600 > ntlm.txt
+  decnet events --replay 3f9c0a1b2c3d4e5f --speed 4
 
-`-o json` prints the lines as they are stored (JSON Lines).";
+`-o json` prints the lines as they are stored (JSON Lines). `-o hashcat` prints each challenge response
+once, sorted by mode; modes, counts and what was left out (clear text, kinds without a mode) go to standard
+error. Events with a recording say its ID; `--replay ID` plays it without letting it do anything to
+the terminal but draw, and into a pipe or file gives the recording itself.";

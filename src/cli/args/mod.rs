@@ -82,6 +82,10 @@ pub enum Output {
     Csv,
     /// One name a line
     Name,
+    /// Logins to crack, one a line, as hashcat reads them (`events`)
+    Hashcat,
+    /// The same for John the Ripper, jumbo version (`events`)
+    John,
 }
 
 impl Output {
@@ -94,6 +98,8 @@ impl Output {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
             Self::Name => "name",
+            Self::Hashcat => "hashcat",
+            Self::John => "john",
         }
     }
 }
@@ -327,6 +333,16 @@ pub struct EventsArgs {
     /// Only the last N
     #[arg(short = 'n', long, value_name = "N")]
     pub tail: Option<usize>,
+    /// With `-o hashcat`: only lines of this mode (hashcat takes one mode a run)
+    #[arg(long, value_name = "MODE")]
+    pub hash_mode: Option<u32>,
+    /// Play a recorded terminal session; into a pipe its asciicast v2 file
+    #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "decky", "service", "kind", "src", "since", "tail", "hash_mode"],
+          add = ArgValueCandidates::new(complete::recordings))]
+    pub replay: Option<String>,
+    /// With `--replay`: times as fast
+    #[arg(long, value_name = "FACTOR", requires = "replay", value_parser = super::parse::speed)]
+    pub speed: Option<f64>,
 }
 
 /// `decnet lifecycle`.

@@ -3,14 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::control::{Control, Next};
 use super::product::Product;
 use super::replies::Say;
-use crate::event::FIELD_MAX;
+use crate::decoy::upload::Upload;
 
 /// How long a client may take to come.
 const ACCEPT: Duration = Duration::from_secs(20);
@@ -18,26 +17,21 @@ const ACCEPT: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(30);
 /// Longest transfer.
 const TRANSFER: Duration = Duration::from_secs(300);
-/// Most bytes of one upload that are read; 1 MiB.
+/// Most bytes of one upload that are hashed.
+const HASHED_MAX: u64 = 32 << 20;
+/// Most bytes of one upload that are kept while its session lasts.
 pub(super) const UPLOAD_MAX: usize = 1 << 20;
 /// Connections of others looked at while waiting for the client's.
 const STRANGERS_MAX: usize = 32;
 
 /// What came up.
-pub(super) struct Upload {
-    /// All of it that was read.
+pub(super) struct Received {
+    /// What it was.
+    pub(super) came: Upload,
+    /// The first [`UPLOAD_MAX`] bytes of it.
     pub(super) bytes: Vec<u8>,
-    /// SHA-256 in hex.
-    pub(super) digest: String,
     /// The client had more than [`UPLOAD_MAX`], or broke off.
     pub(super) cut: bool,
-}
-
-impl Upload {
-    /// What is kept for the event.
-    pub(super) fn start(&self) -> &[u8] {
-        self.bytes.get(..FIELD_MAX).unwrap_or(&self.bytes)
-    }
 }
 
 impl Control<'_> {
@@ -158,31 +152,30 @@ pub(super) async fn send(mut stream: TcpStream, bytes: &[u8]) -> bool {
 }
 
 /// Reads until the client ends it or a limit is reached.
-pub(super) async fn receive(mut stream: TcpStream) -> Upload {
-    let mut bytes = Vec::new();
-    let mut cut = false;
+pub(super) async fn receive(mut stream: TcpStream) -> Received {
+    let (mut came, mut bytes) = (Upload::new(), Vec::new());
+    let mut ended = false;
     let work = async {
         let mut chunk = [0u8; 8192];
-        loop {
+        while came.size() < HASHED_MAX {
             match tokio::time::timeout(SILENCE, stream.read(&mut chunk)).await {
-                Ok(Ok(0)) => return,
-                Ok(Ok(got)) => {
-                    let room = UPLOAD_MAX.saturating_sub(bytes.len());
-                    bytes.extend_from_slice(&chunk[..got.min(room)]);
-                    if got > room {
-                        break;
-                    }
+                Ok(Ok(0)) => {
+                    ended = true;
+                    return;
                 }
-                _ => break,
+                Ok(Ok(got)) => {
+                    let chunk = chunk.get(..got).unwrap_or_default();
+                    came.take(chunk);
+                    let room = UPLOAD_MAX.saturating_sub(bytes.len()).min(got);
+                    bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
+                }
+                _ => return,
             }
         }
-        cut = true;
     };
-    if tokio::time::timeout(TRANSFER, work).await.is_err() {
-        cut = true;
-    }
-    let digest = hex::encode(Sha256::digest(&bytes));
-    Upload { bytes, digest, cut }
+    let in_time = tokio::time::timeout(TRANSFER, work).await.is_ok();
+    let cut = !in_time || !ended || came.size() > bytes.len() as u64;
+    Received { came, bytes, cut }
 }
 
 /// `h1,h2,h3,h4,p1,p2`

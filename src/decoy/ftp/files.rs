@@ -303,15 +303,8 @@ impl Control<'_> {
         let upload = receive(stream).await;
         self.uploaded = self.uploaded.saturating_add(upload.bytes.len().max(1) as u64);
         let path = self.seen(arg);
-        self.session
-            .record
-            .event(Kind::File, "stor")
-            .outcome(!upload.cut)
-            .bytes("file.path", path.as_bytes())
-            .field("file.size", upload.bytes.len() as u64)
-            .field("file.hash.sha256", upload.digest.clone())
-            .bytes("file.content", upload.start())
-            .emit();
+        let draft = self.session.record.event(Kind::File, "stor").outcome(!upload.cut);
+        upload.came.emit(draft.bytes("file.path", path.as_bytes()));
         let kept = match verb {
             "APPE" => self.vfs.append(&real, &upload.bytes),
             _ => self.vfs.write(&real, &upload.bytes),

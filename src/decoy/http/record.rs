@@ -8,7 +8,7 @@ use super::head::{Header, RequestLine};
 use super::request::Request;
 use super::tls;
 use crate::decoy::session::{Draft, Recorder};
-use crate::event::Kind;
+use crate::event::{Kind, SecretKind};
 
 /// Header lines and bytes of them that are kept.
 const HEADERS_MAX: usize = 64;
@@ -41,8 +41,15 @@ pub(super) fn request(
     }
     draft.emit();
     for login in logins {
-        let secret = login.secret.as_deref().map(|s| (s, login.kind));
-        record.login(login.how, &login.user, secret, false);
+        let mut draft = record.event(Kind::Login, login.how).outcome(false).user(&login.user);
+        if let Some(secret) = &login.secret {
+            draft = draft.secret(secret, login.kind);
+        }
+        if login.kind == SecretKind::HttpDigest {
+            // Part of what was hashed.
+            draft = draft.bytes("http.request.method", &request.line.method);
+        }
+        draft.emit();
     }
 }
 

@@ -164,6 +164,14 @@ pub(super) fn sha2(challenge: &[u8], password: &[u8]) -> Vec<u8> {
     xor(&once, &hash.finalize())
 }
 
+/// What the server keeps of a password, as its tables show it; the salted form of newer servers is not shown.
+pub(super) fn stored(product: &Product, password: &str) -> String {
+    if password.is_empty() || product.sha2 {
+        return String::new();
+    }
+    format!("*{}", hex::encode_upper(Sha1::digest(Sha1::digest(password))))
+}
+
 /// Whether `response` proves the password.
 pub(super) fn proves(product: &Product, challenge: &[u8], response: &[u8], password: &[u8]) -> bool {
     if password.is_empty() || response.is_empty() {

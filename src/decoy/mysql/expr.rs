@@ -81,7 +81,15 @@ fn primary(sql: &Sql<'_>, tokens: &mut &[Token], depth: u32) -> Result<Value, Er
         return Err(failed(1436, "HY000", "Thread stack overrun".into()));
     }
     match first {
-        Token::Text(value) => Ok(text(value)),
+        Token::Text(value) => {
+            // Strings side by side are one.
+            let mut whole = value.clone();
+            while let Some((Token::Text(more), rest)) = tokens.split_first() {
+                whole.push_str(more);
+                *tokens = rest;
+            }
+            Ok(text(whole))
+        }
         Token::Number(number) => Ok(match number.strip_prefix("0x") {
             Some(digits) => text(String::from_utf8_lossy(&hex::decode(digits).unwrap_or_default())),
             None if number.contains('.') => {
@@ -98,12 +106,20 @@ fn primary(sql: &Sql<'_>, tokens: &mut &[Token], depth: u32) -> Result<Value, Er
             close(sql, tokens)?;
             Ok(value)
         }
+        Token::System(name) if sql.changed.contains_key(name) => {
+            let value = sql.changed.get(name).map_or("", String::as_str);
+            Ok(match value {
+                "ON" => int(1),
+                "OFF" => int(0),
+                other => text(other),
+            })
+        }
         Token::System(name) => match variables::get(&sql.host(), name) {
             Some(value) if value.parse::<i64>().is_ok() => Ok(int(value)),
             Some(value) => Ok(text(value)),
             None => Err(failed(1193, "HY000", format!("Unknown system variable '{name}'"))),
         },
-        Token::User(_) => Ok(NULL),
+        Token::User(name) => Ok(sql.variables.get(&name.to_lowercase()).cloned().unwrap_or(NULL)),
         Token::Word(word) => {
             let lower = word.to_lowercase();
             match lower.as_str() {
@@ -201,6 +217,28 @@ fn call(sql: &Sql<'_>, word: &str, name: &str, args: &[Value]) -> Result<Value, 
         "length" | "char_length" => on_text(&|t| int(t.len())),
         "upper" | "ucase" => on_text(&|t| text(t.to_uppercase())),
         "lower" | "lcase" => on_text(&|t| text(t.to_lowercase())),
+        "md5" => on_text(&|t| text(hex::encode(crate::decoy::shell::md5(t.as_bytes())))),
+        "ascii" | "ord" => on_text(&|t| int(t.bytes().next().unwrap_or(0))),
+        "reverse" => on_text(&|t| text(t.chars().rev().collect::<String>())),
+        "trim" | "ltrim" | "rtrim" => on_text(&|t| text(t.trim())),
+        "left" => on_text(&|t| text(t.chars().take(whole(args.get(1), 0)).collect::<String>())),
+        "right" => on_text(&|t| {
+            let skip = t.chars().count().saturating_sub(whole(args.get(1), 0));
+            text(t.chars().skip(skip).collect::<String>())
+        }),
+        "substring" | "substr" | "mid" => on_text(&|t| {
+            let from = whole(args.get(1), 1).saturating_sub(1);
+            text(t.chars().skip(from).take(whole(args.get(2), usize::MAX)).collect::<String>())
+        }),
+        // The error quotes what was asked: how a blind injection is made to see.
+        "extractvalue" | "updatexml" => {
+            let path = args.get(1).and_then(|a| a.text.clone()).unwrap_or_default();
+            if path.starts_with(['~', ':', '|', '!', '#', '$', '^']) {
+                let shown: String = path.chars().take(32).collect();
+                return Err(failed(1105, "HY000", format!("XPATH syntax error: '{shown}'")));
+            }
+            text("")
+        }
         "sha1" | "sha" => on_text(&|t| text(hex::encode(Sha1::digest(t)))),
         "password" if sql.product().maria() => on_text(&|t| {
             let hash = Sha1::digest(Sha1::digest(t));
@@ -218,6 +256,10 @@ fn call(sql: &Sql<'_>, word: &str, name: &str, args: &[Value]) -> Result<Value, 
     };
     value.sleep += args.iter().map(|a| a.sleep).sum::<f64>();
     Ok(value)
+}
+
+fn whole(value: Option<&Value>, default: usize) -> usize {
+    value.and_then(|v| v.text.as_ref()?.parse().ok()).unwrap_or(default)
 }
 
 impl From<Error> for Outcome {

@@ -13,6 +13,7 @@ mod schema;
 mod show;
 mod sql;
 mod text;
+mod union;
 mod variables;
 mod write;
 
@@ -224,13 +225,8 @@ impl Mysql {
         let record = &wire.session.record;
         let mut draft = record.event(Kind::Login, action).outcome(ok).user(&login.user);
         if !login.response.is_empty() {
-            draft = draft.secret(&login.response, kind).field("mysql.challenge", hex::encode(salt));
-            draft = draft.field("mysql.response", hex::encode(&login.response));
-            if !self.product.sha2 && login.response.len() == 20 {
-                let hash = format!("$mysqlna${}*{}", hex::encode(salt), hex::encode(&login.response));
-                // Format of hashcat mode 11200 and of john's mysqlna.
-                draft = draft.field("mysql.hash", hash);
-            }
+            let response = hex::encode(&login.response);
+            draft = draft.secret(response.as_bytes(), kind).field("mysql.salt", hex::encode(salt));
         }
         if let Some(database) = &login.database {
             draft = draft.bytes("db.name", database);
@@ -279,6 +275,10 @@ impl Mysql {
             hostname: &self.persona.hostname,
             user: String::from_utf8_lossy(&login.user).into_owned(),
             peer: peer(&wire.session),
+            hash: self
+                .account
+                .as_ref()
+                .map_or_else(String::new, |(_, password)| auth::stored(&self.product, password)),
             connection: id,
             status: &status,
         };

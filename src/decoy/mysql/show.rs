@@ -50,14 +50,26 @@ pub(super) fn run(sql: &Sql<'_>, rest: &[Token], from: &dyn Fn(usize) -> String)
             Outcome::table(&["Database"], rows.collect())
         }
         "tables" => tables(sql, args, full)?,
-        "variables" => pairs(["Variable_name", "Value"], variables::all(&sql.host()), args),
+        "variables" => {
+            let mut all = variables::all(&sql.host());
+            for (name, value) in &mut all {
+                if let Some(changed) = sql.changed.get(name) {
+                    changed.clone_into(value);
+                }
+            }
+            pairs(["Variable_name", "Value"], all, args)
+        }
         "status" => pairs(["Variable_name", "Value"], (sql.context.status)().rows(), args),
         "columns" | "fields" => columns(sql, args.get(1..).unwrap_or_default(), full)?,
         "create" => create(sql, args)?,
         "grants" => {
             let user = &sql.context.user;
             let (name, text) = if sql.product().maria() {
-                (format!("Grants for {user}@%"), format!("GRANT ALL PRIVILEGES ON *.* TO `{user}`@`%`"))
+                let hash = &sql.context.hash;
+                let by =
+                    if hash.is_empty() { String::new() } else { format!(" IDENTIFIED BY PASSWORD '{hash}'") };
+                let text = format!("GRANT ALL PRIVILEGES ON *.* TO `{user}`@`%`{by} WITH GRANT OPTION");
+                (format!("Grants for {user}@%"), text)
             } else {
                 (
                     format!("Grants for {user}@%"),
@@ -315,11 +327,45 @@ pub(super) fn virtual_table(sql: &Sql<'_>, database: &str, name: &str) -> Option
         ) => Some(build(&[], Vec::new())),
         ("mysql", "user") => {
             let plugin = sql.product().plugin();
-            let mut rows =
-                vec![vec![cell("localhost"), cell("root"), cell("Y"), cell(plugin), cell("invalid")]];
-            rows.push(vec![cell("%"), cell(&sql.context.user), cell("Y"), cell(plugin), cell("")]);
-            Some(build(&["Host", "User", "Super_priv", "plugin", "authentication_string"], rows))
+            let maria = sql.product().maria();
+            let row = |host: &str, user: &str, rights: &str, hash: &str| {
+                let mut row = vec![cell(host), cell(user)];
+                if maria {
+                    row.push(cell(hash));
+                }
+                row.extend(std::iter::repeat_n(cell(rights), 6));
+                row.extend([cell(plugin), cell(hash)]);
+                row
+            };
+            let mut names = vec!["Host", "User"];
+            if maria {
+                names.push("Password");
+            }
+            names.extend([
+                "Select_priv",
+                "Insert_priv",
+                "Create_priv",
+                "File_priv",
+                "Grant_priv",
+                "Super_priv",
+            ]);
+            names.extend(["plugin", "authentication_string"]);
+            let own = if maria { ["mariadb.sys", "mysql"] } else { ["mysql.session", "mysql.sys"] };
+            let locked = "$A$005$THISISACOMBINATIONOFINVALIDSALTANDPASSWORDTHATMUSTNEVERBRBEUSED";
+            let rows = vec![
+                row("localhost", own[0], "N", if maria { "" } else { locked }),
+                row("localhost", "root", "Y", if maria { "invalid" } else { "" }),
+                row(
+                    "localhost",
+                    own[1],
+                    if maria { "Y" } else { "N" },
+                    if maria { "invalid" } else { locked },
+                ),
+                row("%", &sql.context.user, "Y", &sql.context.hash),
+            ];
+            Some(build(&names, rows))
         }
+        ("mysql", "func") => Some(build(&["name", "ret", "dl", "type"], Vec::new())),
         _ => None,
     }
 }
@@ -362,6 +408,7 @@ mod tests {
             product: &product,
             hostname: "files02",
             user: "app".into(),
+            hash: String::new(),
             peer: "127.0.0.1".into(),
             connection: 26,
             status: &status,
@@ -446,6 +493,53 @@ mod tests {
             sql.run("select sleep(3)");
             assert!((sql.sleep - 3.0).abs() < 0.01);
             assert!(!rows_of(&sql.run("show databases")).is_empty());
+        });
+    }
+
+    #[test]
+    fn what_intruders_try_beyond_single_questions() {
+        let shown = |sql: &mut Sql<'_>, statement: &str| match sql.run(statement) {
+            Outcome::Rows(rows) => {
+                let text = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "NULL".to_owned());
+                rows.rows
+                    .iter()
+                    .map(|r| r.iter().map(text).collect::<Vec<_>>().join("|"))
+                    .collect::<Vec<_>>()
+                    .join(";")
+            }
+            Outcome::Error(error) => format!("{} {}", error.code, error.text),
+            Outcome::Done { .. } => "ok".to_owned(),
+        };
+        with(|sql| {
+            for (statement, answer) in [
+                ("SELECT 1 UNION SELECT 2", "1;2"),
+                ("SELECT 1 UNION SELECT 1", "1"),
+                ("SELECT 1,'a' UNION ALL SELECT 1,@@version_compile_os", "1|a;1|debian-linux-gnu"),
+                (
+                    "SELECT 1 UNION SELECT 1,2",
+                    "1222 The used SELECT statements have a different number of columns",
+                ),
+                ("SELECT 'a' 'b', MD5('a')", "ab|0cc175b9c0f1b6a831c399e269772661"),
+                ("SET @a = 'x', @b = 1+1", "ok"),
+                ("SELECT @a, @B, @c", "x|2|NULL"),
+                ("SET GLOBAL general_log = 'ON'", "ok"),
+                ("SELECT @@general_log", "1"),
+                ("SHOW VARIABLES LIKE 'general_log'", "general_log|ON"),
+                (
+                    "SET GLOBAL general_log_file = '/var/www/html/s.php'",
+                    "1231 Variable 'general_log_file' can't be set to the value of '/var/www/html/s.php'",
+                ),
+                ("SELECT * FROM mysql.func", ""),
+                ("DROP FUNCTION sys_exec", "1305 FUNCTION (UDF) sys_exec does not exist"),
+                ("SELECT extractvalue(1,concat(0x7e,user()))", "1105 XPATH syntax error: '~app@127.0.0.1'"),
+                ("SELECT substring('secret',2,3)", "ecr"),
+                (
+                    "INSTALL PLUGIN x SONAME 'x.so'",
+                    "1126 Can't open shared library '/usr/lib/mysql/plugin/x.so' (errno: 2, cannot open shared object file: No such file or directory)",
+                ),
+            ] {
+                assert_eq!(shown(sql, statement), answer, "{statement}");
+            }
         });
     }
 

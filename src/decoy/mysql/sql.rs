@@ -2,6 +2,8 @@
 //!
 //! Changes stay in the session: what one intruder drops, the next one still finds.
 
+use std::collections::BTreeMap;
+
 use super::expr;
 use super::product::Product;
 use super::result::{Column, Error, Outcome, Rows, Type};
@@ -17,6 +19,8 @@ pub(super) struct Context<'a> {
     /// User name, and the address it came from.
     pub(super) user: String,
     pub(super) peer: String,
+    /// What the server keeps of the account's password.
+    pub(super) hash: String,
     pub(super) connection: u32,
     pub(super) status: &'a (dyn Fn() -> Status + Send + Sync),
 }
@@ -32,6 +36,10 @@ pub(super) struct Sql<'a> {
     pub(super) last: Option<Error>,
     /// Seconds the last statement asked to sleep.
     pub(super) sleep: f64,
+    /// `@name`.
+    pub(super) variables: BTreeMap<String, expr::Value>,
+    /// Settings of the server that the session changed, as it sees them.
+    pub(super) changed: BTreeMap<String, String>,
 }
 
 /// Most of a statement that is looked at.
@@ -39,7 +47,16 @@ const STATEMENT_MAX: usize = 64 * 1024;
 
 impl<'a> Sql<'a> {
     pub(super) fn new(context: Context<'a>, databases: Vec<Database>) -> Self {
-        Self { context, databases, database: None, transaction: false, last: None, sleep: 0.0 }
+        Self {
+            context,
+            databases,
+            database: None,
+            transaction: false,
+            last: None,
+            sleep: 0.0,
+            variables: BTreeMap::new(),
+            changed: BTreeMap::new(),
+        }
     }
 
     pub(super) fn product(&self) -> &Product {
@@ -176,7 +193,24 @@ impl<'a> Sql<'a> {
         whole: &str,
     ) -> Outcome {
         match verb {
-            "select" => self.select(rest, statement).unwrap_or_else(Outcome::from),
+            "select" => self.union(rest, statement).unwrap_or_else(Outcome::from),
+            "explain" if rest.first().is_some_and(|t| t.is("select")) => {
+                let names = [
+                    "id",
+                    "select_type",
+                    "table",
+                    "type",
+                    "possible_keys",
+                    "key",
+                    "key_len",
+                    "ref",
+                    "rows",
+                    "Extra",
+                ];
+                let cells = ["1", "SIMPLE"].map(|t| Some(t.to_owned())).into_iter();
+                let rest = std::iter::repeat_n(None, 7).chain([Some("No tables used".to_owned())]);
+                Outcome::table(&names, vec![cells.chain(rest).collect()])
+            }
             "show" => show::run(self, rest, from).unwrap_or_else(Outcome::from),
             "describe" | "desc" | "explain"
                 if rest.first().is_some_and(|t| t.name().is_some() && !t.is("select")) =>
@@ -219,6 +253,14 @@ impl<'a> Sql<'a> {
                 Some(Token::Number(id)) => Outcome::error(1094, "HY000", format!("Unknown thread id: {id}")),
                 _ => self.syntax("").into(),
             },
+            "install" if rest.iter().any(|t| t.is("soname")) => {
+                let library = rest.last().and_then(Token::value).unwrap_or_default();
+                let library = library.rsplit('/').next().unwrap_or_default();
+                let text = format!(
+                    "Can't open shared library '/usr/lib/mysql/plugin/{library}' (errno: 2, cannot open shared object file: No such file or directory)"
+                );
+                Outcome::error(1126, "HY000", text)
+            }
             "grant" | "revoke" | "flush" | "lock" | "unlock" | "analyze" | "optimize" | "do" | "reset"
             | "purge" | "savepoint" | "release" | "rename" | "install" | "uninstall" | "shutdown"
                 if !rest.is_empty() || matches!(verb, "shutdown" | "unlock") =>
@@ -229,8 +271,11 @@ impl<'a> Sql<'a> {
         }
     }
 
-    fn set(&self, rest: &[Token]) -> Outcome {
+    fn set(&mut self, rest: &[Token]) -> Outcome {
         let Some(mut first) = rest.first() else { return self.syntax("").into() };
+        if matches!(first, Token::User(_)) {
+            return self.set_variables(rest).unwrap_or_else(Outcome::from);
+        }
         if ["names", "character", "charset", "password", "transaction", "role", "default"]
             .iter()
             .any(|w| first.is(w))
@@ -241,10 +286,13 @@ impl<'a> Sql<'a> {
             first = rest.get(1).unwrap_or(first);
         }
         let name = match first {
-            Token::User(_) => return Outcome::OK,
-            Token::System(name) => name.clone(),
+            Token::System(name) => name.to_lowercase(),
             other => other.name().unwrap_or_default().to_lowercase(),
         };
+        let value = rest.iter().position(|t| *t == Token::Mark('=')).and_then(|at| rest.get(at + 1));
+        if let Some(outcome) = value.and_then(|value| self.set_log(&name, value)) {
+            return outcome;
+        }
         // More variables exist than are shown; those that sessions set are taken.
         let known = super::variables::get(&self.host(), &name).is_some()
             || [
@@ -278,7 +326,7 @@ impl<'a> Sql<'a> {
         }
     }
 
-    fn select(&mut self, rest: &[Token], statement: &str) -> Result<Outcome, Error> {
+    pub(super) fn select(&mut self, rest: &[Token], statement: &str) -> Result<Outcome, Error> {
         let into = rest.iter().position(|t| t.is("into")).and_then(|at| rest.get(at + 1));
         if into.is_some_and(|t| t.is("outfile") || t.is("dumpfile")) {
             return Ok(self.file_refused());
@@ -432,7 +480,9 @@ fn labels(statement: &str) -> Vec<String> {
                 from = None;
                 continue;
             }
-            word if depth == 0 && ["from", "limit", "where"].iter().any(|w| word.is(w)) => break,
+            word if depth == 0 && ["from", "limit", "where", "union", "into"].iter().any(|w| word.is(w)) => {
+                break;
+            }
             _ => {}
         }
         from.get_or_insert(start);

@@ -159,6 +159,11 @@ impl Sql<'_> {
             );
             return Ok(Outcome::error(1126, "HY000", text));
         }
+        if kind.is("function") && verb == "drop" && self.database.is_none() && !lenient {
+            let name = tail.first().and_then(Token::name).unwrap_or_default();
+            let kind = if self.product().maria() { "FUNCTION (UDF)" } else { "FUNCTION" };
+            return Ok(Outcome::error(1305, "42000", format!("{kind} {name} does not exist")));
+        }
         let known = [
             "user",
             "function",

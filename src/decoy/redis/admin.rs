@@ -283,6 +283,22 @@ pub(super) fn run(
         "replconf" if rest.len() % 2 == 1 => syntax(),
         "psync" | "sync" => snapshot(server, command.name, answer),
         "dump" => Reply::Nil,
+        "restore" | "restore-asking" => Reply::error("ERR DUMP payload version or checksum are wrong"),
+        // Nothing is dialled; a host that cannot be reached answers no faster than it likes.
+        "migrate" if shared.keys.get(conn.db, rest.get(2).map(Vec::as_slice).unwrap_or_default()).is_none() => {
+            Reply::Simple("NOKEY")
+        }
+        "migrate" => Reply::error("IOERR error or timeout connecting to the client"),
+        "xadd" => {
+            let time = jiff::Timestamp::now().as_millisecond();
+            let id = rest.iter().skip(1).find(|word| !word.eq_ignore_ascii_case(b"nomkstream"));
+            match id.map(Vec::as_slice) {
+                Some(b"*") | None => Reply::bulk(format!("{time}-0")),
+                Some(id) if id.contains(&b'-') => Reply::bulk(id),
+                Some(id) if !id.is_empty() && id.iter().all(u8::is_ascii_digit) => Reply::bulk([id, b"-0"].concat()),
+                Some(_) => Reply::error("ERR Invalid stream ID specified as stream command argument"),
+            }
+        }
         "failover" => Reply::error("ERR FAILOVER requires connected replicas."),
         // What is left is answered as on an empty key.
         _ if command.is("blocking") => Reply::NilArray,

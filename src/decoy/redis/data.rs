@@ -73,6 +73,7 @@ impl Keys<'_> {
             }),
             "append" => self.append(key, second),
             "strlen" => self.text(key).map(|t| count(t.map_or(0, |t| t.len()))),
+            "setrange" => self.overwrite(key, second, third),
             "getrange" | "substr" => self.range_of_text(key, second, third),
             "incr" => self.add(key, 1),
             "decr" => self.add(key, -1),
@@ -291,6 +292,23 @@ impl Keys<'_> {
         let length = text.len();
         self.update(key, Value::Text(text))?;
         Ok(count(length))
+    }
+
+    fn overwrite(&mut self, key: &[u8], at: &[u8], with: &[u8]) -> Outcome {
+        /// What a value may be at most; the server's own bound is higher than memory here.
+        const MOST: usize = 512 * 1024;
+        let at = usize::try_from(number(at)?).map_err(|_| Reply::error("ERR offset is out of range"))?;
+        let mut text = self.text(key)?.unwrap_or_default();
+        let end = at.saturating_add(with.len());
+        if end > MOST {
+            return Err(Reply::error("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+        }
+        if !with.is_empty() {
+            text.resize(text.len().max(end), 0);
+            text.splice(at..end, with.iter().copied());
+            self.update(key, Value::Text(text.clone()))?;
+        }
+        Ok(count(text.len()))
     }
 
     fn range_of_text(&mut self, key: &[u8], from: &[u8], to: &[u8]) -> Outcome {

@@ -66,7 +66,7 @@ pub(super) fn eval(profile: &Profile, script: &[u8], keys: &[Vec<u8>], argv: &[V
         }
     }
     if let Some(inner) = value.strip_prefix('{').and_then(|v| v.strip_suffix('}')) {
-        return Script::Done(Reply::Array(pieces(inner).map(|p| literal(p, keys, argv)).collect()));
+        return Script::Done(table(inner, keys, argv, 0));
     }
     const GLOBALS: &[&str] = &[
         "true",
@@ -184,6 +184,16 @@ fn word(text: &str, keys: &[Vec<u8>], argv: &[Vec<u8>]) -> Option<Vec<u8>> {
     text.parse::<i64>().ok().map(|n| n.to_string().into_bytes())
 }
 
+/// A table; inner ones down to a depth that nobody writes by hand.
+fn table(inner: &str, keys: &[Vec<u8>], argv: &[Vec<u8>], depth: usize) -> Reply {
+    const DEPTH_MAX: usize = 8;
+    let item = |piece: &str| match piece.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+        Some(inner) if depth < DEPTH_MAX => table(inner, keys, argv, depth + 1),
+        _ => literal(piece, keys, argv),
+    };
+    Reply::Array(pieces(inner).map(item).collect())
+}
+
 /// A value after `return`.
 fn literal(text: &str, keys: &[Vec<u8>], argv: &[Vec<u8>]) -> Reply {
     if let Some(inner) = text.strip_prefix("redis.sha1hex(").and_then(|t| t.strip_suffix(')')) {
@@ -230,6 +240,7 @@ mod tests {
         for (script, want) in [
             ("return 1", ":1\r\n"),
             ("return {1,2,'a'}", "*3\r\n:1\r\n:2\r\n$1\r\na\r\n"),
+            ("return {1,{2,'a'}}", "*2\r\n:1\r\n*2\r\n:2\r\n$1\r\na\r\n"),
             ("return KEYS[1]", "$3\r\nabc\r\n"),
             (
                 "return foo.bar",

@@ -48,14 +48,39 @@ pub(super) struct Redirect {
 /// A command of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    Simple { assigns: Vec<(String, Word)>, words: Vec<Word> },
+    Simple {
+        assigns: Vec<(String, Word)>,
+        words: Vec<Word>,
+    },
+    /// `name=(word …)`.
+    Array {
+        name: String,
+        words: Vec<Word>,
+    },
     Group(List),
     Subshell(List),
-    If { arms: Vec<(List, List)>, otherwise: Option<List> },
-    For { name: String, words: Option<Vec<Word>>, body: List },
-    Loop { until: bool, condition: List, body: List },
-    Case { word: Word, arms: Vec<(Vec<Word>, List)> },
-    Function { name: String, body: Box<Node> },
+    If {
+        arms: Vec<(List, List)>,
+        otherwise: Option<List>,
+    },
+    For {
+        name: String,
+        words: Option<Vec<Word>>,
+        body: List,
+    },
+    Loop {
+        until: bool,
+        condition: List,
+        body: List,
+    },
+    Case {
+        word: Word,
+        arms: Vec<(Vec<Word>, List)>,
+    },
+    Function {
+        name: String,
+        body: Box<Node>,
+    },
 }
 
 /// A command and its redirections.

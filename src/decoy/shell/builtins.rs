@@ -54,6 +54,9 @@ pub(super) fn exit(sh: &mut Shell, args: &[String]) -> u8 {
         sh.shell_error("logout: not login shell: use `exit'");
         return 1;
     }
+    if let Some(word) = args.get(1).filter(|word| word.parse::<i64>().is_err()) {
+        sh.shell_error(&format!("exit: {word}: numeric argument required"));
+    }
     let status = match args.get(1).map(|text| text.parse::<i64>()) {
         Some(Ok(number)) => u8::try_from(number & 0xff).unwrap_or(0),
         Some(Err(_)) => 2,
@@ -73,6 +76,10 @@ pub(super) fn exit(sh: &mut Shell, args: &[String]) -> u8 {
 
 /// `return`.
 pub(super) fn leave(sh: &mut Shell, args: &[String]) -> u8 {
+    if sh.depth <= 1 && sh.nesting <= 1 && sh.functions.is_empty() && sh.flavor == Flavor::Bash {
+        sh.shell_error("return: can only `return' from a function or sourced script");
+        return 2;
+    }
     sh.stop = Some(Stop::Return);
     args.get(1).and_then(|text| text.parse().ok()).unwrap_or(sh.status)
 }
@@ -332,6 +339,17 @@ pub(super) fn exec(sh: &mut Shell, args: &[String]) -> u8 {
     if rest.is_empty() {
         return 0;
     }
+    let first = rest.first().map_or("", String::as_str);
+    let there = sh.find_program(first).is_some_and(|path| sh.vfs.stat(&path).is_ok());
+    if !there && sh.flavor == Flavor::Bash {
+        let why = if first.contains('/') { "cannot execute: No such file or directory" } else { "not found" };
+        sh.shell_error(&format!("exec: {first}: {why}"));
+        sh.status = 127;
+        if !sh.interactive {
+            sh.stop = sh.stop.or(Some(Stop::Exit));
+        }
+        return 127;
+    }
     let levels = sh.levels.len();
     let status = sh.call(rest);
     if sh.levels.len() == levels && status != 127 {
@@ -344,7 +362,9 @@ pub(super) fn exec(sh: &mut Shell, args: &[String]) -> u8 {
 /// `.` and `source`.
 pub(super) fn dot(sh: &mut Shell, args: &[String]) -> u8 {
     let Some(name) = args.get(1) else {
-        sh.shell_error(".: filename argument required\n.: usage: . filename [arguments]");
+        let me = args.first().cloned().unwrap_or_default();
+        sh.shell_error(&format!("{me}: filename argument required"));
+        sh.fail(&format!("{me}: usage: {me} filename [arguments]"));
         return 2;
     };
     let path = sh.path(name);

@@ -154,7 +154,7 @@ fn words(sh: &mut Shell, tool: &str, options: &Options, bytes: &[u8]) {
 }
 
 /// MD5 (RFC 1321). For looks only.
-fn md5(bytes: &[u8]) -> [u8; 16] {
+pub(in crate::decoy) fn md5(bytes: &[u8]) -> [u8; 16] {
     const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
     let sines: [u32; 64] = std::array::from_fn(|i| {
         let sine = f64::from(u32::try_from(i).unwrap_or(0) + 1).sin().abs() * 4_294_967_296.0;

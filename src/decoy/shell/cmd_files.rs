@@ -31,10 +31,17 @@ fn quoted(sh: &Shell, name: &str) -> String {
 
 fn missing_operand(sh: &mut Shell, name: &str) -> u8 {
     if sh.is_busybox() {
-        let version = sh.machine().distro.shell_version;
-        return sh.fail(&format!("BusyBox v{version} (2023-11-07 18:53:09 UTC) multi-call binary.\n\nUsage: {name} [OPTIONS] FILE..."));
+        let version = super::cmd_busybox::version(sh);
+        return sh.fail(&format!("BusyBox v{version} multi-call binary.\n\nUsage: {name} [OPTIONS] FILE..."));
     }
     sh.fail(&format!("{name}: missing operand\nTry '{name} --help' for more information."))
+}
+
+fn missing_file(sh: &mut Shell, name: &str) -> u8 {
+    if sh.is_busybox() {
+        return missing_operand(sh, name);
+    }
+    sh.fail(&format!("{name}: missing file operand\nTry '{name} --help' for more information."))
 }
 
 fn touch(sh: &mut Shell, args: &[String]) -> u8 {
@@ -184,7 +191,7 @@ pub(super) fn remove_tree(sh: &mut Shell, path: &str, depth: usize) -> Result<()
 
 fn ln(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "");
-    let [target, rest @ ..] = options.rest.as_slice() else { return missing_operand(sh, "ln") };
+    let [target, rest @ ..] = options.rest.as_slice() else { return missing_file(sh, "ln") };
     let name =
         rest.first().cloned().unwrap_or_else(|| target.rsplit('/').next().unwrap_or_default().to_owned());
     let mut path = sh.path(&name);

@@ -213,8 +213,8 @@ fn visit(sh: &mut Shell, job: &mut Search, shown: &str, stat: &Stat, depth: usiz
             131_072 + machine.number(shown, 900_000),
             stat.size.div_ceil(4096) * 4,
             super::cmd_ls::mode_text(stat),
-            machine.user_name(stat.uid),
-            machine.group_name(stat.gid),
+            sh.owner(stat.uid),
+            super::cmd_accounts::group(sh, stat.gid),
             stat.size,
             super::login::time(stat.mtime, "%b %e  %Y")
         ));

@@ -1,7 +1,7 @@
 //! Making and handing on lists: `seq`, `yes`, `xargs`, and their like.
 
 use super::Shell;
-use super::cmd_text::{inputs, lines, open, tool};
+use super::cmd_text::{inputs, lines};
 use super::commands::{Command, Options};
 use super::text::{decode, encode};
 
@@ -16,7 +16,6 @@ pub(super) fn find(name: &str) -> Option<Command> {
         "seq" => seq,
         "yes" => yes,
         "xargs" => xargs,
-        "cmp" | "diff" => diff,
         _ => return None,
     })
 }
@@ -97,6 +96,10 @@ fn xargs(sh: &mut Shell, args: &[String]) -> u8 {
         if words.peek().is_none() { vec!["echo".to_owned()] } else { words.cloned().collect() };
     let input = decode(&sh.input());
     let mut status = 0;
+    let program = command.first().map_or("", String::as_str).to_owned();
+    if !sh.is_busybox() && sh.find_program(&program).is_none_or(|path| sh.vfs.stat(&path).is_err()) {
+        return sh.fail(&format!("xargs: {program}: No such file or directory")) + 126;
+    }
     if let Some(mark) = replace.filter(|m| !m.is_empty()) {
         for line in input.lines().take(256) {
             let args: Vec<String> = command.iter().map(|w| w.replace(&mark, line)).collect();
@@ -113,21 +116,4 @@ fn xargs(sh: &mut Shell, args: &[String]) -> u8 {
         }
     }
     status
-}
-
-fn diff(sh: &mut Shell, args: &[String]) -> u8 {
-    let tool = tool(args);
-    let options = Options::new(args, "");
-    let [one, two] = options.rest.as_slice() else {
-        return sh.fail(&format!("{tool}: missing operand after '{tool}'"));
-    };
-    match (open(sh, one), open(sh, two)) {
-        (Ok(a), Ok(b)) if a == b => 0,
-        (Ok(_), Ok(_)) => {
-            sh.say(&format!("Files {one} and {two} differ"));
-            1
-        }
-        (Err(error), _) => sh.fail(&format!("{tool}: {one}: {error}")) + 1,
-        (_, Err(error)) => sh.fail(&format!("{tool}: {two}: {error}")) + 1,
-    }
 }

@@ -196,13 +196,12 @@ fn show(sh: &mut Shell, options: &Options, dir: &str, mut entries: Vec<(String, 
         let blocks = if options.has('h') { human(blocks * 1024) } else { blocks.to_string() };
         sh.say(&format!("total {blocks}"));
     }
-    let machine = sh.machine().clone();
     let number = options.has('n');
     let rows: Vec<[String; 6]> = entries
         .iter()
         .map(|(name, stat)| {
-            let user = if number { stat.uid.to_string() } else { machine.user_name(stat.uid) };
-            let group = if number { stat.gid.to_string() } else { machine.group_name(stat.gid) };
+            let user = if number { stat.uid.to_string() } else { sh.owner(stat.uid) };
+            let group = if number { stat.gid.to_string() } else { super::cmd_accounts::group(sh, stat.gid) };
             let size = match stat.kind {
                 Kind::Device => "1,   3".to_owned(),
                 _ if options.has('h') => human(stat.size),
@@ -305,8 +304,8 @@ fn stat(sh: &mut Shell, args: &[String]) -> u8 {
             let text = format
                 .replace("%s", &stat.size.to_string())
                 .replace("%a", &format!("{:o}", stat.mode))
-                .replace("%U", &machine.user_name(stat.uid))
-                .replace("%G", &machine.group_name(stat.gid))
+                .replace("%U", &sh.owner(stat.uid))
+                .replace("%G", &super::cmd_accounts::group(sh, stat.gid))
                 .replace("%Y", &stat.mtime.to_string())
                 .replace("%n", name);
             sh.say(&text);
@@ -328,9 +327,9 @@ fn stat(sh: &mut Shell, args: &[String]) -> u8 {
             stat.mode,
             mode_text(&stat),
             stat.uid,
-            machine.user_name(stat.uid),
+            sh.owner(stat.uid),
             stat.gid,
-            machine.group_name(stat.gid),
+            super::cmd_accounts::group(sh, stat.gid),
         ));
     }
     status

@@ -52,7 +52,16 @@ fn port(url: &str) -> u16 {
 
 fn wget(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "OoPTtUe");
+    if (options.has('V') || options.has_long("version")) && !sh.is_busybox() {
+        let version = super::versions::of(sh.machine().distro.slug).wget;
+        sh.say(&format!("GNU Wget {version} built on linux-gnu."));
+        return 0;
+    }
     let Some(url) = options.rest.first().cloned() else {
+        if sh.is_busybox() {
+            let version = super::cmd_busybox::version(sh);
+            return sh.fail(&format!("BusyBox v{version} multi-call binary.\n\nUsage: wget [-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR]\n\t[--post-data STR | --post-file FILE] [-Y on/off]\n\t[--no-check-certificate] [-P DIR] [-U AGENT] [-T SEC] URL..."));
+        }
         return sh.fail(
             "wget: missing URL\nUsage: wget [OPTION]... [URL]...\n\nTry `wget --help' for more options.",
         );
@@ -88,7 +97,8 @@ fn wget(sh: &mut Shell, args: &[String]) -> u8 {
 fn curl(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "oHdXAeumTFxbcrwY");
     if options.has('V') || options.has_long("version") {
-        sh.say("curl 7.88.1 (x86_64-pc-linux-gnu) libcurl/7.88.1\nProtocols: dict file ftp ftps gopher gophers http https imap imaps ldap ldaps mqtt pop3 pop3s rtmp rtsp scp sftp smb smbs smtp smtps telnet tftp");
+        let version = super::versions::of(sh.machine().distro.slug).curl;
+        sh.say(&format!("curl {version} (x86_64-pc-linux-gnu) libcurl/{version}\nProtocols: dict file ftp ftps gopher gophers http https imap imaps ldap ldaps mqtt pop3 pop3s rtmp rtsp scp sftp smb smbs smtp smtps telnet tftp"));
         return 0;
     }
     let Some(url) = options.rest.first().cloned() else {
@@ -160,8 +170,21 @@ fn nc(sh: &mut Shell, args: &[String]) -> u8 {
 
 fn ssh(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "pPiolLRDFJbcEeIkmOQSWw");
+    let tool = args.first().map_or("ssh", |a| a.rsplit('/').next().unwrap_or("ssh")).to_owned();
     if options.has('V') {
+        let slug = sh.machine().distro.slug;
+        // `-V` says the version on standard error, and the library without its repetition.
+        let library = super::cmd_pack::openssl_version(slug).split(" (").next().unwrap_or_default();
+        let text = format!("{}, {library}", crate::decoy::ssh::version::version(slug));
+        sh.fail(&text);
         return 0;
+    }
+    if tool != "ssh" && options.rest.is_empty() {
+        return sh.fail(if tool == "sftp" {
+            "usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchfile] [-c cipher]\n          [-D sftp_server_command] [-F ssh_config] [-i identity_file]\n          [-J destination] [-l limit] [-o ssh_option] [-P port]\n          [-R num_requests] [-S program] [-s subsystem | sftp_server]\n          [-X sftp_option] destination"
+        } else {
+            "usage: scp [-346ABCOpqRrsTv] [-c cipher] [-D sftp_server_path] [-F ssh_config]\n           [-i identity_file] [-J destination] [-l limit] [-o ssh_option]\n           [-P port] [-S program] [-X sftp_option] source ... target"
+        });
     }
     let remote = options.rest.iter().find(|a| a.contains(['@', ':'])).or(options.rest.first()).cloned();
     let Some(target) = remote else {

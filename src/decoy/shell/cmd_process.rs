@@ -1,11 +1,11 @@
 //! Processes: `ps`, `kill`, shells within shells, BusyBox.
 
-use super::commands::{self, Command, Options};
+use super::commands::{Command, Options};
 use super::login::time;
 use super::text::decode;
 use super::{Flavor, Shell, Stop};
 use crate::decoy::vfs::process::{Process, processes};
-use crate::decoy::vfs::{Kind, memory, now};
+use crate::decoy::vfs::{memory, now};
 
 /// The commands of this file.
 pub(super) fn find(name: &str) -> Option<Command> {
@@ -16,8 +16,6 @@ pub(super) fn find(name: &str) -> Option<Command> {
         "nohup" | "setsid" | "nice" | "stdbuf" | "time" | "timeout" | "chroot" | "unshare" | "strace"
         | "watch" => wrapper,
         "sh" | "bash" | "dash" | "ash" | "rbash" => shell,
-        "busybox" => busybox,
-        "python3" | "perl" => interpreter,
         "pstree" => |sh, _| {
             sh.say(if sh.is_busybox() {
                 "init-+-crond\n     |-getty\n     `-syslogd"
@@ -248,6 +246,10 @@ fn by_name(sh: &mut Shell, args: &[String]) -> u8 {
     let tool = args.first().map_or("", |a| a.rsplit('/').next().unwrap_or_default()).to_owned();
     let options = Options::new(args, "us");
     let Some(name) = options.rest.first() else {
+        if matches!(tool.as_str(), "killall" | "pidof") {
+            let text = "Usage: killall [OPTION]... [--] NAME...\n       killall -l, --list\n       killall -V, --version";
+            return if tool == "pidof" { 1 } else { sh.fail(text) };
+        }
         return sh.fail(&format!(
             "{tool}: no matching criteria specified\nTry `{tool} --help' for more information."
         )) + 1;
@@ -307,9 +309,25 @@ fn wrapper(sh: &mut Shell, args: &[String]) -> u8 {
     if tool == "nice" && rest.first().is_some_and(|a| a.parse::<i32>().is_ok()) {
         rest.remove(0);
     }
+    if let Some(name) =
+        rest.first().filter(|_| !matches!(tool.as_str(), "time" | "watch") && !sh.is_busybox())
+        && sh.find_program(name).is_none_or(|path| sh.vfs.stat(&path).is_err())
+    {
+        let text = if tool == "strace" {
+            format!("strace: Can't stat '{name}': No such file or directory")
+        } else {
+            format!("{tool}: failed to run command ‘{name}’: No such file or directory")
+        };
+        return sh.fail(&text) + 126;
+    }
     if rest.is_empty() {
         return if tool == "time" {
             0
+        } else if tool == "nice" {
+            sh.say("0");
+            0
+        } else if tool == "timeout" {
+            sh.fail("Try 'timeout --help' for more information.") + 124
         } else {
             sh.fail(&format!("{tool}: missing operand\nTry '{tool} --help' for more information.")) + 124
         };
@@ -389,63 +407,8 @@ fn as_other(sh: &mut Shell, flavor: Flavor, name: &str, text: &str, params: Vec<
     sh.flavor = flavor;
     name.clone_into(&mut sh.env.name);
     sh.swap_params(params.into_iter().take(256).collect());
+    sh.status = 0;
     run_text(sh, text);
     sh.restore(saved);
     sh.status
-}
-
-/// BusyBox, as a program of its own: an applet, or the answer bots wait for.
-fn busybox(sh: &mut Shell, args: &[String]) -> u8 {
-    let version = sh.machine().distro.shell_version;
-    let Some(applet) = args.get(1) else {
-        sh.say(&format!("BusyBox v{version} (2023-11-07 18:53:09 UTC) multi-call binary.\nBusyBox is copyrighted by many authors between 1998-2015.\nLicensed under GPLv2. See source distribution for detailed\ncopyright notices.\n\nUsage: busybox [function [arguments]...]\n   or: busybox --list[-full]\n   or: busybox --show SCRIPT\n   or: busybox --install [-s] [DIR]\n   or: function [arguments]...\n\n\tBusyBox is a multi-call binary that combines many common Unix\n\tutilities into a single executable.  Most people will create a\n\tlink to busybox for each function they wish to use and BusyBox\n\twill act like whatever it was invoked as."));
-        return 0;
-    };
-    let rest = args.get(1..).unwrap_or_default().to_vec();
-    let known = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"]
-        .iter()
-        .any(|dir| sh.vfs.stat(&format!("{dir}/{applet}")).is_ok_and(|s| s.kind == Kind::File));
-    if applet.contains('/') || !known {
-        return sh.fail(&format!("{applet}: applet not found")) + 126;
-    }
-    match commands::find(applet) {
-        Some(command) => command(sh, &rest),
-        None => 0,
-    }
-}
-
-fn interpreter(sh: &mut Shell, args: &[String]) -> u8 {
-    let tool = args.first().map_or("", |a| a.rsplit('/').next().unwrap_or_default()).to_owned();
-    if args.iter().any(|a| a == "--version" || a == "-V" || a == "-v") {
-        let version = match (tool.as_str(), sh.machine().distro.slug) {
-            ("perl", _) => {
-                "\nThis is perl 5, version 36, subversion 0 (v5.36.0) built for x86_64-linux-gnu-thread-multi"
-            }
-            (_, "ubuntu20") => "Python 3.8.10",
-            (_, "ubuntu22") => "Python 3.10.12",
-            (_, "rocky9") => "Python 3.9.21",
-            (_, "centos7") => "Python 3.6.8",
-            (_, "debian") => "Python 3.11.2",
-            _ => "Python 3.13.7",
-        };
-        sh.say(version);
-        return 0;
-    }
-    if let Some(name) = args
-        .iter()
-        .skip(1)
-        .find(|a| !a.starts_with('-'))
-        .filter(|_| !args.iter().any(|a| a == "-c" || a == "-e"))
-    {
-        let path = sh.path(name);
-        if sh.vfs.stat(&path).is_err() {
-            let text = if tool == "perl" {
-                format!("Can't open perl script \"{name}\": No such file or directory")
-            } else {
-                format!("{tool}: can't open file '{path}': [Errno 2] No such file or directory")
-            };
-            return sh.fail(&text) + 1;
-        }
-    }
-    0
 }

@@ -25,8 +25,9 @@ pub(super) fn find(name: &str) -> Option<Command> {
         "free" => free,
         "df" => df,
         "mount" => mount,
-        "umount" | "sysctl" | "modprobe" | "insmod" | "rmmod" | "swapoff" | "swapon" | "iptables"
-        | "ip6tables" | "nft" | "losetup" | "ldconfig" | "hwclock" | "fdisk" | "blkid" => root_only,
+        "umount" | "modprobe" | "insmod" | "rmmod" | "swapoff" | "swapon" | "losetup" | "ldconfig" => {
+            root_only
+        }
         "lscpu" => lscpu,
         "nproc" => |sh, _| {
             let cpus = sh.machine().cpus.to_string();
@@ -44,8 +45,21 @@ pub(super) fn find(name: &str) -> Option<Command> {
             sh.say("not a tty");
             1
         },
-        "sleep" | "usleep" | "stty" | "setterm" | "mesg" | "tput" | "logger" | "renice" | "ionice"
-        | "chrt" | "taskset" => |_, _| 0,
+        "sleep" => {
+            |sh, args| match args.iter().skip(1).find(|a| {
+                a.trim_end_matches(['s', 'm', 'h', 'd']).parse::<f64>().is_err() && *a != "infinity"
+            }) {
+                _ if args.len() < 2 => {
+                    sh.fail("sleep: missing operand\nTry 'sleep --help' for more information.")
+                }
+                Some(word) => sh.fail(&format!(
+                    "sleep: invalid time interval ‘{word}’\nTry 'sleep --help' for more information."
+                )),
+                None => 0,
+            }
+        }
+        "usleep" | "stty" | "setterm" | "mesg" | "tput" | "logger" | "renice" | "ionice" | "chrt"
+        | "taskset" => |_, _| 0,
         "clear" | "reset" => |sh, _| {
             sh.out(b"\x1b[H\x1b[2J\x1b[3J");
             0
@@ -173,6 +187,15 @@ fn date(sh: &mut Shell, args: &[String]) -> u8 {
     if options.has('s') {
         return sh.fail("date: cannot set date: Operation not permitted");
     }
+    if let Some(word) = options.value('d').filter(|word| {
+        // What it understands begins with a digit, a sign or a word of time.
+        const WORDS: [&str; 12] =
+            ["@", "now", "today", "yesterday", "tomorrow", "last", "next", "mon", "tue", "wed", "thu", "fri"];
+        !word.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+')
+            && !WORDS.iter().any(|known| word.to_lowercase().starts_with(known))
+    }) {
+        return sh.fail(&format!("date: invalid date ‘{word}’"));
+    }
     let at = match options.value('d').map(|d| d.trim_start_matches('@').parse::<i64>()) {
         Some(Ok(seconds)) => seconds,
         _ => now(),
@@ -237,6 +260,9 @@ fn rounded(kib: u64, suffix: &str) -> String {
 
 fn df(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "tB");
+    if let Some(name) = options.rest.iter().find(|name| sh.vfs.stat(&sh.path(name)).is_err()) {
+        return sh.fail(&format!("df: {name}: No such file or directory"));
+    }
     let machine = sh.machine().clone();
     let (disk, used) = (machine.disk_kib * 98 / 100, disk_used(&machine));
     let half = machine.memory_kib / 2;
@@ -294,16 +320,23 @@ fn mount(sh: &mut Shell, args: &[String]) -> u8 {
 
 /// Changes nothing for root; others may not.
 fn root_only(sh: &mut Shell, args: &[String]) -> u8 {
-    if sh.vfs.uid() == 0 {
-        return 0;
-    }
     let tool = args.first().map_or("mount", |a| a.rsplit('/').next().unwrap_or("mount")).to_owned();
+    if sh.vfs.uid() == 0 {
+        const MODULES: [&str; 6] = ["msr", "virtio_net", "nf_tables", "ext4", "overlay", "tun"];
+        let name = args.iter().skip(1).find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
+        let kernel = sh.machine().distro.kernel;
+        return match tool.as_str() {
+            "modprobe" if !name.is_empty() && !MODULES.contains(&name.as_str()) => sh.fail(&format!(
+                "modprobe: FATAL: Module {name} not found in directory /lib/modules/{kernel}"
+            )),
+            "insmod" if sh.vfs.stat(&sh.path(&name)).is_err() => {
+                sh.fail(&format!("insmod: ERROR: could not load module {name}: No such file or directory"))
+            }
+            _ => 0,
+        };
+    }
     let text = match tool.as_str() {
         "mount" | "umount" => format!("{tool}: only root can do that"),
-        "iptables" | "ip6tables" => format!(
-            "{tool} v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)"
-        ),
-        "sysctl" if !args.iter().any(|a| a == "-w" || a == "-p") => return 0,
         "modprobe" | "insmod" | "rmmod" => {
             format!("{tool}: ERROR: could not insert module: Operation not permitted")
         }
@@ -364,11 +397,28 @@ fn dmesg(sh: &mut Shell, _: &[String]) -> u8 {
     0
 }
 
+/// What it sets holds for the program it runs alone.
 fn env(sh: &mut Shell, args: &[String]) -> u8 {
+    let (saved, levels) = (sh.save(), sh.levels.len());
+    let status = env_within(sh, args);
+    // Unless a shell was started that now waits for its next line.
+    if sh.levels.len() == levels {
+        sh.restore(saved);
+    }
+    status
+}
+
+fn env_within(sh: &mut Shell, args: &[String]) -> u8 {
     let mut at = 1;
     while let Some(word) = args.get(at) {
         match word.split_once('=') {
-            Some((name, value)) if !name.starts_with('-') => sh.set_variable(name, value),
+            Some((name, value)) if !name.starts_with('-') => {
+                sh.set_variable(name, value);
+                sh.export(name);
+            }
+            _ if word == "-i" || word == "-" || word == "--ignore-environment" => {
+                sh.env.vars.values_mut().for_each(|(_, exported)| *exported = false);
+            }
             _ if word.starts_with('-') => {}
             _ if args.first().is_some_and(|a| a.ends_with("printenv")) => {
                 let Some(value) = sh.env_get(word).map(str::to_owned) else { return 1 };
@@ -377,6 +427,14 @@ fn env(sh: &mut Shell, args: &[String]) -> u8 {
             }
             _ => {
                 let rest = args.get(at..).unwrap_or_default().to_vec();
+                if sh.find_program(word).is_none_or(|path| sh.vfs.stat(&path).is_err()) {
+                    let text = if sh.is_busybox() {
+                        format!("env: can't execute '{word}': No such file or directory")
+                    } else {
+                        format!("env: ‘{word}’: No such file or directory")
+                    };
+                    return sh.fail(&text) + 126;
+                }
                 return sh.program(&rest);
             }
         }

@@ -47,9 +47,22 @@ pub(super) fn inputs(
                         format!("{tool}: can't open '{name}': {error}")
                     }
                     ("cat", true) => format!("cat: read error: {error}"),
+                    ("sort", false) => format!("sort: cannot read: {name}: {error}"),
+                    ("sed", false) if error != "Is a directory" => format!("sed: can't read {name}: {error}"),
+                    ("rev", false) => format!("rev: cannot open {name}: {error}"),
+                    ("tac", false) => format!("tac: failed to open '{name}' for reading: {error}"),
+                    ("strings", false) if error != "Is a directory" => {
+                        format!("strings: '{name}': No such file")
+                    }
+                    ("hexdump" | "hd", false) => {
+                        format!("{tool}: {name}: {error}\n{tool}: all input file arguments failed")
+                    }
                     _ => format!("{tool}: {name}: {error}"),
                 };
                 *status = sh.fail(&text);
+                if matches!(tool, "sort" | "sed") && !sh.is_busybox() {
+                    *status = 2;
+                }
             }
         }
         if sh.is_stopped() {

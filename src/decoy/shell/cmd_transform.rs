@@ -1,5 +1,6 @@
 //! Changing text: `sort`, `uniq`, `cut`, `tr`, and the commonest forms of `sed` and `awk`.
 
+use super::awk::Program;
 use super::cmd_text::{inputs, lines};
 use super::commands::{Command, Options};
 use super::echo::{bytes_as_chars, unescape};
@@ -379,104 +380,54 @@ fn replace(text: &str, pattern: &Pattern, with: &str, all: bool) -> (String, boo
 fn awk(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "Fvf");
     let mut rest = options.rest.clone();
-    if rest.is_empty() {
-        return sh.fail("usage: awk [-F fs][-v var=value][prog | -f progfile][file ...]") + 1;
+    let version = options.letters.contains('W') || options.has_long("version");
+    if version {
+        sh.say("mawk 1.3.4 20200120\nCopyright 2008-2019,2020, Thomas E. Dickey\nCopyright 1991-1996,2014, Michael D. Brennan");
+        return 0;
     }
-    let program = rest.remove(0);
-    let program = program.trim();
-    let begin = program.strip_prefix("BEGIN").map(str::trim_start);
-    let (condition, action) = match begin.unwrap_or(program).split_once('{') {
-        Some((condition, action)) => (condition.trim(), action.split('}').next().unwrap_or_default().trim()),
-        None => (program, "print"),
+    let source = match options.value('f').map(str::to_owned) {
+        Some(file) => match super::cmd_text::open(sh, &file) {
+            Ok(bytes) => decode(&bytes),
+            Err(error) => return sh.fail(&format!("awk: cannot open {file} ({error})")) + 1,
+        },
+        None if rest.is_empty() => {
+            return sh.fail("usage: awk [-F fs][-v var=value][prog | -f progfile][file ...]") + 1;
+        }
+        None => rest.remove(0),
     };
-    let condition = if begin.is_some() { "" } else { condition };
-    let separator = options.value('F').map(|f| bytes_as_chars(&unescape(f).0));
-    let pattern = condition
-        .strip_prefix('/')
-        .and_then(|c| c.strip_suffix('/'))
-        .map(|p| Pattern::new(p, false, true, false));
-    let compare =
-        condition.split_once("==").map(|(l, r)| (l.trim().to_owned(), r.trim().trim_matches('"').to_owned()));
+    let mut vars: Vec<(String, String)> = Vec::new();
+    for (letter, value) in &options.values {
+        match (letter, value.split_once('=')) {
+            ('F', _) => {
+                let separator = bytes_as_chars(&unescape(value).0);
+                vars.push(("FS".to_owned(), if separator == "t" { "\t".to_owned() } else { separator }));
+            }
+            ('v', Some((name, value))) => vars.push((name.to_owned(), bytes_as_chars(&unescape(value).0))),
+            _ => {}
+        }
+    }
+    sh.burn(source.len() * 4);
+    // What is not understood prints nothing: an error would be one that the real one does not make.
+    let Some(mut program) = Program::new(&source, &vars) else { return 0 };
     let mut status = 0;
-    let texts = if begin.is_some() {
-        vec![(String::new(), b"\n".to_vec())]
-    } else {
-        inputs(sh, "awk", &rest, &mut status)
-    };
-    let mut number = 0;
-    for (_, bytes) in texts {
-        sh.burn(bytes.len() * 4);
-        for line in lines(&bytes) {
-            number += 1;
-            let text = decode(line);
-            let fields: Vec<&str> = match &separator {
-                Some(s) if s != " " && !s.is_empty() => text.split(s.as_str()).collect(),
-                _ => text.split_whitespace().collect(),
-            };
-            let value = |term: &str| field(term, &text, &fields, number);
-            let fits = match (&pattern, &compare) {
-                (Some(pattern), _) => pattern.find(&text).is_some(),
-                (_, Some((left, right))) => value(left) == *right,
-                _ => true,
-            };
-            if !fits {
-                continue;
+    if let Some(text) = program.begin() {
+        sh.out(&encode(&text));
+    }
+    if program.reads() && !program.is_over() {
+        for (name, bytes) in inputs(sh, "awk", &rest, &mut status) {
+            program.file(&name);
+            for line in lines(&bytes) {
+                sh.burn(400 + line.len() * 4);
+                if sh.is_stopped() || program.is_over() {
+                    break;
+                }
+                let Some(text) = program.line(&decode(line)) else { return status };
+                sh.out(&encode(&text));
             }
-            for part in action.split(';').map(str::trim).take(16) {
-                let Some(terms) = part.strip_prefix("print") else { continue };
-                let terms = terms.trim_start_matches('f').trim().trim_matches(['(', ')']);
-                let shown: Vec<String> = if terms.is_empty() {
-                    vec![text.clone()]
-                } else {
-                    terms.split(',').map(|t| join(t.trim(), &value)).collect()
-                };
-                sh.say(&shown.join(" "));
-            }
-            if sh.is_stopped() {
-                return status;
-            }
+        }
+        if let Some(text) = program.end() {
+            sh.out(&encode(&text));
         }
     }
     status
-}
-
-/// Terms side by side: `$1":"$2`.
-fn join(terms: &str, value: &dyn Fn(&str) -> String) -> String {
-    let mut out = String::new();
-    for (index, piece) in terms.split('"').enumerate() {
-        if index % 2 == 1 {
-            out.push_str(&decode(&unescape(piece).0));
-            continue;
-        }
-        let mut term = String::new();
-        for c in piece.chars() {
-            if (c == '$' || c == ' ') && !term.is_empty() {
-                out.push_str(&value(&term));
-                term.clear();
-            }
-            if c != ' ' {
-                term.push(c);
-            }
-        }
-        if !term.is_empty() {
-            out.push_str(&value(&term));
-        }
-    }
-    out
-}
-
-fn field(term: &str, text: &str, fields: &[&str], number: usize) -> String {
-    let at = |n: Option<usize>| n.and_then(|n| fields.get(n)).map_or(String::new(), |f| (*f).to_owned());
-    match term {
-        "$0" => text.to_owned(),
-        "$NF" => at(fields.len().checked_sub(1)),
-        "$(NF-1)" => at(fields.len().checked_sub(2)),
-        "NF" => fields.len().to_string(),
-        "NR" => number.to_string(),
-        _ if term.starts_with('$') => {
-            at(term.get(1..).and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_sub(1)))
-        }
-        _ if term.parse::<f64>().is_ok() => term.to_owned(),
-        _ => String::new(),
-    }
 }

@@ -1,5 +1,6 @@
 //! Who is who: `id`, `who`, `last`, `su`, `sudo`, `passwd`.
 
+use super::cmd_accounts::{Ask, group};
 use super::commands::{Command, Options};
 use super::login::{last_login, time};
 use super::{Flavor, Shell};
@@ -35,8 +36,6 @@ pub(super) fn find(name: &str) -> Option<Command> {
         "lastlog" => lastlog,
         "su" => su,
         "sudo" | "doas" => sudo,
-        "passwd" | "chpasswd" => passwd,
-        "useradd" | "adduser" | "groupadd" | "usermod" | "userdel" | "deluser" | "addgroup" => useradd,
         "chsh" | "chfn" | "newgrp" => |_, _| 0,
         "getent" => getent,
         _ => return None,
@@ -44,8 +43,7 @@ pub(super) fn find(name: &str) -> Option<Command> {
 }
 
 fn group_list(sh: &Shell, user: &User) -> Vec<(u32, String)> {
-    let machine = sh.machine();
-    let mut all = vec![(user.gid, machine.group_name(user.gid))];
+    let mut all = vec![(user.gid, group(sh, user.gid))];
     if user.uid == 1000 {
         all.push(if sh.family() == Family::Debian {
             (27, "sudo".to_owned())
@@ -60,7 +58,7 @@ fn id(sh: &mut Shell, args: &[String]) -> u8 {
     let options = Options::new(args, "");
     let user = match options.rest.first() {
         None => sh.user().clone(),
-        Some(name) => match sh.machine().user(name) {
+        Some(name) => match super::cmd_accounts::account(sh, name) {
             Some(user) => user.clone(),
             None => {
                 let text = if sh.is_busybox() {
@@ -77,7 +75,7 @@ fn id(sh: &mut Shell, args: &[String]) -> u8 {
     let text = if options.has('u') {
         if names { user.name.clone() } else { user.uid.to_string() }
     } else if options.has('g') {
-        if names { sh.machine().group_name(user.gid) } else { user.gid.to_string() }
+        if names { group(sh, user.gid) } else { user.gid.to_string() }
     } else if options.has('G') {
         groups
             .iter()
@@ -96,7 +94,7 @@ fn id(sh: &mut Shell, args: &[String]) -> u8 {
             user.uid,
             user.name,
             user.gid,
-            sh.machine().group_name(user.gid),
+            group(sh, user.gid),
             list.join(",")
         )
     };
@@ -209,7 +207,7 @@ fn su(sh: &mut Shell, args: &[String]) -> u8 {
     let login = args.iter().skip(1).any(|a| matches!(a.as_str(), "-" | "-l" | "--login"));
     let options = Options::new(args, "cs");
     let name = options.rest.iter().find(|a| *a != "-").map_or("root", String::as_str).to_owned();
-    let Some(user) = sh.machine().user(&name).cloned() else {
+    let Some(user) = super::cmd_accounts::account(sh, &name) else {
         let text = if sh.is_busybox() {
             format!("su: unknown user {name}")
         } else {
@@ -220,6 +218,9 @@ fn su(sh: &mut Shell, args: &[String]) -> u8 {
         return sh.fail(&text);
     };
     if sh.vfs.uid() != 0 {
+        if sh.asks(Ask::Su) {
+            return 0;
+        }
         sh.err(b"Password: \n");
         return sh.fail(if sh.is_busybox() {
             "su: incorrect password"
@@ -251,7 +252,7 @@ fn sudo(sh: &mut Shell, args: &[String]) -> u8 {
     let mut target = sh.machine().users.first().cloned().unwrap_or_else(super::login::root);
     if flags.iter().any(|f| f == "-u") {
         let Some((name, tail)) = rest.split_first() else { return usage(sh) };
-        match sh.machine().user(name).cloned() {
+        match super::cmd_accounts::account(sh, name) {
             Some(user) => target = user,
             None => {
                 return sh.fail(&format!(
@@ -268,7 +269,8 @@ fn sudo(sh: &mut Shell, args: &[String]) -> u8 {
         return 0;
     }
     if has('V') {
-        sh.say("Sudo version 1.9.13p3");
+        let version = super::versions::of(sh.machine().distro.slug).sudo;
+        sh.say(&format!("Sudo version {version}"));
         return 0;
     }
     if has('i') || has('s') {
@@ -299,45 +301,6 @@ fn usage(sh: &mut Shell) -> u8 {
 }
 
 /// A password is never taken: the new one is read, then the change fails.
-fn passwd(sh: &mut Shell, args: &[String]) -> u8 {
-    let me = sh.user().clone();
-    let name = args.iter().skip(1).find(|a| !a.starts_with('-')).cloned().unwrap_or_else(|| me.name.clone());
-    if args.first().is_some_and(|a| a.ends_with("chpasswd")) {
-        let _ = sh.input();
-        return if me.uid == 0 { 0 } else { sh.fail("chpasswd: Permission denied") };
-    }
-    if sh.machine().user(&name).is_none() {
-        return sh.fail(&format!("passwd: user '{name}' does not exist"));
-    }
-    if me.uid != 0 && name != me.name {
-        return sh.fail(&format!("passwd: You may not view or modify password information for {name}."));
-    }
-    if sh.fds.input.is_some() {
-        let _ = sh.input();
-    }
-    if me.uid != 0 {
-        sh.err(format!("Changing password for {name}.\nCurrent password: \n").as_bytes());
-        return sh.fail("passwd: Authentication token manipulation error\npasswd: password unchanged") + 9;
-    }
-    sh.err(b"New password: \nRetype new password: \n");
-    sh.fail("passwd: Authentication token manipulation error\npasswd: password unchanged") + 9
-}
-
-fn useradd(sh: &mut Shell, args: &[String]) -> u8 {
-    let tool = args.first().map_or("useradd", |a| a.rsplit('/').next().unwrap_or("useradd")).to_owned();
-    if sh.vfs.uid() == 0 {
-        return 0;
-    }
-    let text = match tool.as_str() {
-        "adduser" | "addgroup" | "deluser" if !sh.is_busybox() => {
-            format!("{tool}: Only root may add a user or group to the system.")
-        }
-        _ if sh.is_busybox() => format!("{tool}: permission denied (are you root?)"),
-        _ => format!("{tool}: Permission denied.\n{tool}: cannot lock /etc/passwd; try again later."),
-    };
-    sh.fail(&text)
-}
-
 fn getent(sh: &mut Shell, args: &[String]) -> u8 {
     let (Some(base), key) = (args.get(1), args.get(2)) else { return 1 };
     let file = match base.as_str() {

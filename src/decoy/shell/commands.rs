@@ -1,8 +1,9 @@
 //! Which commands there are.
 
 use super::{
-    Shell, builtins, cmd_copy, cmd_digest, cmd_files, cmd_find, cmd_lists, cmd_ls, cmd_net, cmd_packages,
-    cmd_process, cmd_service, cmd_system, cmd_text, cmd_transform, cmd_users, condition, echo,
+    Shell, builtins, cmd_accounts, cmd_admin, cmd_busybox, cmd_copy, cmd_digest, cmd_files, cmd_find,
+    cmd_lists, cmd_ls, cmd_net, cmd_pack, cmd_packages, cmd_process, cmd_script, cmd_service, cmd_system,
+    cmd_text, cmd_tools, cmd_transform, cmd_users, condition, echo,
 };
 
 /// Plays a command: arguments with its name first; returns its status.
@@ -60,8 +61,34 @@ pub(super) fn builtin(sh: &Shell, name: &str) -> Option<Command> {
             sh.say("0m0.004s 0m0.002s\n0m0.000s 0m0.000s");
             0
         },
-        "jobs" | "fg" | "bg" | "wait" | "trap" | "hash" | "disown" | "suspend" | "dirs" | "bind"
-        | "complete" => |_, _| 0,
+        "fg" | "bg" if !sh.is_ash() && !sh.is_dash() => |sh, args| {
+            let name = args.first().cloned().unwrap_or_default();
+            let why = if sh.interactive { "current: no such job" } else { "no job control" };
+            sh.shell_error(&format!("{name}: {why}"));
+            1
+        },
+        "pushd" | "popd" | "dirs" if !sh.is_ash() && !sh.is_dash() => |sh, args| match args {
+            [name, to] if name == "pushd" => {
+                let status = builtins::cd(sh, &["cd".to_owned(), to.clone()]);
+                if status == 0 {
+                    let cwd = sh.cwd().to_owned();
+                    sh.say(&format!("{cwd} ~"));
+                }
+                status
+            }
+            [name, ..] if name == "popd" => {
+                sh.shell_error("popd: directory stack empty");
+                1
+            }
+            _ => {
+                let (cwd, home) = (sh.cwd().to_owned(), sh.user().home.clone());
+                sh.say(&if cwd == home { "~".to_owned() } else { cwd });
+                0
+            }
+        },
+        "jobs" | "fg" | "bg" | "wait" | "trap" | "hash" | "disown" | "suspend" | "bind" | "complete" => {
+            |_, _| 0
+        }
         "shopt" if !sh.is_dash() && !sh.is_ash() => |_, _| 0,
         _ => return None,
     })
@@ -80,6 +107,12 @@ pub(super) fn find(name: &str) -> Option<Command> {
         .or_else(|| cmd_digest::find(name))
         .or_else(|| cmd_system::find(name))
         .or_else(|| cmd_users::find(name))
+        .or_else(|| cmd_accounts::find(name))
+        .or_else(|| cmd_busybox::find(name))
+        .or_else(|| cmd_admin::find(name))
+        .or_else(|| cmd_tools::find(name))
+        .or_else(|| cmd_pack::find(name))
+        .or_else(|| cmd_script::find(name))
         .or_else(|| cmd_process::find(name))
         .or_else(|| cmd_net::find(name))
         .or_else(|| cmd_packages::find(name))
@@ -166,8 +199,8 @@ impl Options {
 /// Says that an option is unknown, as GNU tools do or BusyBox does.
 pub(super) fn invalid_option(sh: &mut Shell, name: &str, letter: char) -> u8 {
     if sh.is_busybox() {
-        let version = sh.machine().distro.shell_version;
-        sh.fail(&format!("{name}: unrecognized option: {letter}\nBusyBox v{version} (2023-11-07 18:53:09 UTC) multi-call binary.\n\nUsage: {name} [OPTIONS]"));
+        let version = cmd_busybox::version(sh);
+        sh.fail(&format!("{name}: unrecognized option: {letter}\nBusyBox v{version} multi-call binary.\n\nUsage: {name} [OPTIONS]"));
     } else {
         sh.fail(&format!("{name}: invalid option -- '{letter}'\nTry '{name} --help' for more information."));
     }

@@ -130,12 +130,15 @@ impl Shell {
         let version = self.machine().distro.shell_version;
         let numbered = !matches!(version.get(..3), Some("4.2" | "5.0"));
         let name = self.env.name.clone();
+        let line = self.line.max(1);
         let prefix = match self.flavor {
-            Flavor::Dash => format!("{}: 1: ", name.trim_start_matches('-')),
+            Flavor::Dash => {
+                format!("{}: {}: ", name.trim_start_matches('-'), if self.interactive { 1 } else { line })
+            }
             Flavor::Ash if self.interactive => name,
             Flavor::Ash => name.trim_start_matches('-').to_owned(),
             Flavor::Bash if self.interactive => name,
-            Flavor::Bash if numbered => format!("{name}: line 1"),
+            Flavor::Bash if numbered || self.line > 1 => format!("{name}: line {line}"),
             Flavor::Bash => name,
         };
         let prefix = prefix.trim_end_matches(": ").to_owned();

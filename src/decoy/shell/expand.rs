@@ -2,7 +2,7 @@
 
 use super::ast::{Part, Word};
 use super::text::{decode, encode};
-use super::{Shell, arith, glob};
+use super::{SEPARATOR, Shell, arith, glob};
 
 /// Most bytes all expansions of a line give.
 pub(super) const MAX_EXPANSION: usize = 64 * 1024;
@@ -105,6 +105,16 @@ impl Shell {
                         field.quoted(param);
                     }
                 }
+                Part::Variable { name, operator, quoted: true, .. }
+                    if name.ends_with("[@]") && operator.is_empty() =>
+                {
+                    for (at, item) in self.items(name).iter().take(MAX_ARGS).enumerate() {
+                        if at > 0 {
+                            done.push(std::mem::take(&mut field));
+                        }
+                        field.quoted(item);
+                    }
+                }
                 other => {
                     let (text, quoted) = self.value(other);
                     if quoted {
@@ -171,9 +181,18 @@ impl Shell {
                     |name: &str| self.variable(name).and_then(|v| v.trim().parse().ok()).unwrap_or(0);
                 let value = arith::evaluate(&source, &lookup);
                 if value.is_none() {
-                    let message =
-                        format!("{source}: syntax error: operand expected (error token is \"{source}\")");
+                    let zero = source.split_once(['/', '%']).is_some_and(|(_, by)| {
+                        arith::evaluate(by.trim_start_matches(['/', '=']), &lookup) == Some(0)
+                    });
+                    let token = source.rsplit(['/', '%']).next().unwrap_or_default().to_owned();
+                    let last = source.trim_end().chars().next_back().map_or_else(String::new, String::from);
+                    let message = if zero {
+                        format!("{source}: division by 0 (error token is \"{token}\")")
+                    } else {
+                        format!("{source}: syntax error: operand expected (error token is \"{last}\")")
+                    };
                     self.shell_error(&message);
+                    self.exhaust_quietly();
                 }
                 (value.unwrap_or(0).to_string(), *quoted)
             }
@@ -199,6 +218,7 @@ impl Shell {
         };
         match operator {
             "" => value.unwrap_or_default(),
+            "L" if name.ends_with("[@]") || name.ends_with("[*]") => self.items(name).len().to_string(),
             "L" => value.unwrap_or_default().chars().count().to_string(),
             "-" | ":-" if !set => self.expand_one(word),
             "=" | ":=" if !set => {
@@ -258,7 +278,7 @@ impl Shell {
             "@" | "*" => Some(self.params().join(" ")),
             "-" => Some("himBHs".to_owned()),
             "0" => Some(self.name()),
-            "RANDOM" => Some((super::super::vfs::now() % 32_768).to_string()),
+            "RANDOM" => Some((getrandom::u32().unwrap_or(0) % 32_768).to_string()),
             "SECONDS" => Some((super::super::vfs::now() - self.started()).to_string()),
             "EPOCHSECONDS" => Some(super::super::vfs::now().to_string()),
             "PWD" => Some(self.cwd().to_owned()),
@@ -267,8 +287,25 @@ impl Shell {
                 let at: usize = name.parse().ok()?;
                 self.params().get(at.checked_sub(1)?).cloned()
             }
-            _ => self.env_get(name).map(str::to_owned),
+            _ => match name.strip_suffix(']').and_then(|n| n.split_once('[')) {
+                Some((_, "@" | "*")) => Some(self.items(name).join(" ")),
+                Some((array, at)) => {
+                    let number = |name: &str| self.variable(name).and_then(|v| v.parse().ok()).unwrap_or(0);
+                    let at = usize::try_from(arith::evaluate(at, &number)?).ok()?;
+                    self.env_get(array)?.split(SEPARATOR).nth(at).map(str::to_owned)
+                }
+                None => self
+                    .env_get(name)
+                    .map(|value| value.split(SEPARATOR).next().unwrap_or_default().to_owned()),
+            },
         }
+    }
+
+    /// The elements of an array, of which `name[…]` names any.
+    fn items(&self, name: &str) -> Vec<String> {
+        let array = name.split('[').next().unwrap_or_default();
+        let value = self.env_get(array).filter(|value| !value.is_empty());
+        value.map_or_else(Vec::new, |value| value.split(SEPARATOR).map(str::to_owned).collect())
     }
 
     /// The files a pattern names, sorted; patterns in the last two names of the path at most.

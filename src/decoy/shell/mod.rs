@@ -4,7 +4,11 @@
 
 mod arith;
 mod ast;
+mod awk;
 mod builtins;
+mod cmd_accounts;
+mod cmd_admin;
+mod cmd_busybox;
 mod cmd_copy;
 mod cmd_digest;
 mod cmd_files;
@@ -12,11 +16,14 @@ mod cmd_find;
 mod cmd_lists;
 mod cmd_ls;
 mod cmd_net;
+mod cmd_pack;
 mod cmd_packages;
 mod cmd_process;
+mod cmd_script;
 mod cmd_service;
 mod cmd_system;
 mod cmd_text;
+mod cmd_tools;
 mod cmd_transform;
 mod cmd_users;
 mod commands;
@@ -24,6 +31,7 @@ mod condition;
 mod echo;
 mod env;
 mod expand;
+mod fetch;
 mod glob;
 mod login;
 mod parse;
@@ -31,11 +39,14 @@ mod pattern;
 mod run;
 mod text;
 mod tty;
+mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub(in crate::decoy) use cmd_digest::md5;
+pub use fetch::Fetch;
 pub use tty::{MAX_LINE, Tty, TtyEvent};
 
 use crate::decoy::vfs::distro::Family;
@@ -49,6 +60,8 @@ pub const MAX_OUTPUT: usize = 256 * 1024;
 const BUDGET: usize = 4 << 20;
 /// Most lines of history.
 const MAX_HISTORY: usize = 500;
+/// Between the elements of an array, which is a variable like others.
+const SEPARATOR: &str = "\u{1f}";
 /// Most shells within shells.
 const MAX_LEVELS: usize = 8;
 
@@ -61,6 +74,8 @@ pub struct Exec {
     pub status: u8,
     /// Whether the shell is over.
     pub exit: bool,
+    /// What it would have fetched, or talked to.
+    pub fetched: Vec<Fetch>,
 }
 
 /// Why the rest of a line does not run.
@@ -142,6 +157,17 @@ pub struct Shell {
     turns: usize,
     expanded: usize,
     budget: usize,
+    fetched: Vec<Fetch>,
+    /// What the terminal waits for.
+    ask: Option<cmd_accounts::Ask>,
+    /// Lines so far, of a shell that reads them from a pipe.
+    line: usize,
+    /// Whether it is such a shell.
+    piped: bool,
+    /// Whether the Python interpreter has the terminal.
+    python: bool,
+    /// Whether an applet of BusyBox runs.
+    applet: bool,
 }
 
 const TERMINAL: Fds = Fds { input: None, out: Some(0), err: Some(0) };
@@ -185,6 +211,12 @@ impl Shell {
             turns: 0,
             expanded: 0,
             budget: 0,
+            fetched: Vec::new(),
+            ask: None,
+            line: 0,
+            piped: false,
+            python: false,
+            applet: false,
         };
         shell.load_history();
         if flavor == Flavor::Bash {
@@ -226,6 +258,12 @@ impl Shell {
 
     /// The prompt; that of a continued line while a command is not complete.
     pub fn prompt(&self) -> Vec<u8> {
+        if let Some(question) = self.question() {
+            return question.to_vec();
+        }
+        if self.python {
+            return b">>> ".to_vec();
+        }
         if !self.pending.is_empty() {
             return b"> ".to_vec();
         }
@@ -235,6 +273,7 @@ impl Shell {
     /// Drops a command that is not complete yet (Control-C).
     pub fn interrupt(&mut self) {
         self.pending.clear();
+        self.ask = None;
         self.status = 130;
     }
 
@@ -242,8 +281,17 @@ impl Shell {
     /// prompt; the next one goes on with it.
     pub fn exec(&mut self, line: &[u8]) -> Exec {
         self.begin();
+        self.line = self.line.saturating_add(1);
+        if let Some(ask) = self.ask.take() {
+            self.answer(ask, line.get(..line.len().min(MAX_LINE)).unwrap_or_default());
+            return self.end();
+        }
+        if self.python {
+            self.python(&text::decode(line.get(..line.len().min(MAX_LINE)).unwrap_or_default()));
+            return self.end();
+        }
         let line = text::decode(line.get(..line.len().min(parse::MAX_SOURCE)).unwrap_or_default());
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.interactive {
             self.remember(&line);
         }
         let mut whole = std::mem::take(&mut self.pending);
@@ -266,10 +314,21 @@ impl Shell {
         exec
     }
 
+    /// The end of input at the terminal (Control-D): ends what has it.
+    pub fn eof(&mut self) -> Exec {
+        if self.ask.take().is_some() || std::mem::take(&mut self.python) {
+            self.begin();
+            self.say("");
+            return self.end();
+        }
+        self.exec(b"exit")
+    }
+
     /// Runs a command as `bash -c` would (`ssh host command`): messages carry no login shell's name, and
     /// an incomplete command is an error.
     pub fn exec_command(&mut self, line: &[u8]) -> Exec {
         self.begin();
+        self.line = 1;
         self.interactive = false;
         self.env.name = if self.flavor == Flavor::Bash { "bash" } else { "ash" }.to_owned();
         let line = text::decode(line.get(..line.len().min(parse::MAX_SOURCE)).unwrap_or_default());
@@ -277,6 +336,15 @@ impl Shell {
             self.syntax_error(&error, &line);
         }
         Exec { exit: true, ..self.end() }
+    }
+
+    /// Goes on as a shell that reads its commands from a pipe (`ssh -T host`): no job numbers, no history,
+    /// and the numbers of lines in its messages. `name` is what it was called by; none for a login shell.
+    pub fn pipe(&mut self, name: Option<&str>) {
+        (self.interactive, self.piped) = (false, true);
+        if let Some(name) = name {
+            name.clone_into(&mut self.env.name);
+        }
     }
 
     /// The files as this session sees them.
@@ -317,7 +385,7 @@ impl Shell {
         }
         let exit = self.stop == Some(Stop::Exit);
         self.begin();
-        Exec { output, status: self.status, exit }
+        Exec { output, status: self.status, exit, fetched: std::mem::take(&mut self.fetched) }
     }
 
     fn machine(&self) -> &Arc<Machine> {
@@ -337,7 +405,7 @@ impl Shell {
     }
 
     fn is_busybox(&self) -> bool {
-        self.family() == Family::Alpine
+        self.applet || self.family() == Family::Alpine
     }
 
     fn is_interactive(&self) -> bool {

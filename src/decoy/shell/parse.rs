@@ -102,6 +102,27 @@ impl Parser {
         SyntaxError::Unexpected(token)
     }
 
+    /// The words of an array up to its bracket.
+    fn array(&mut self, name: String) -> Parsed<Command> {
+        let mut words = Vec::new();
+        loop {
+            self.blanks();
+            match self.peek() {
+                Some(')') => {
+                    self.at += 1;
+                    return Ok(Command::Array { name, words });
+                }
+                Some('\n') => self.at += 1,
+                None => return Err(SyntaxError::Incomplete(')')),
+                Some(c) => match self.word()? {
+                    Some(word) if words.len() < MAX_WORDS => words.push(word),
+                    Some(_) => return Err(SyntaxError::TooMuch),
+                    None => return Err(SyntaxError::Unexpected(c.to_string())),
+                },
+            }
+        }
+    }
+
     fn blanks(&mut self) {
         loop {
             match self.peek() {
@@ -337,6 +358,10 @@ impl Parser {
                 let name = self.name();
                 if !name.is_empty() && self.peek() == Some('=') {
                     self.at += 1;
+                    if self.peek() == Some('(') && assigns.is_empty() && redirects.is_empty() {
+                        self.at += 1;
+                        return Ok(Node { command: self.array(name)?, redirects });
+                    }
                     assigns.push((name, self.word()?.unwrap_or_default()));
                     continue;
                 }

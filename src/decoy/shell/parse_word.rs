@@ -224,6 +224,16 @@ impl Parser {
             }
             _ => name = self.name(),
         }
+        if !name.is_empty() && self.peek() == Some('[') {
+            const SUBSCRIPT_MAX: usize = 64;
+            while let Some(c) = self.peek().filter(|_| name.len() < SUBSCRIPT_MAX * 2) {
+                self.at += 1;
+                name.push(c);
+                if c == ']' {
+                    break;
+                }
+            }
+        }
         let mut operator = String::new();
         if length {
             operator.push('L');

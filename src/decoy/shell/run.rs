@@ -2,7 +2,7 @@
 
 use super::ast::{Command, Direction, Item, Join, List, Node, Pipeline, Redirect, SyntaxError, Word};
 use super::text::{decode, encode};
-use super::{Input, Shell, Stop, commands, glob, parse};
+use super::{Flavor, Input, SEPARATOR, Shell, Stop, commands, glob, parse};
 use crate::decoy::vfs::{Kind, VfsError};
 
 /// Deepest nesting of shells, substitutions, functions and scripts.
@@ -40,7 +40,8 @@ impl Shell {
     /// Says what is wrong with a line.
     pub(super) fn syntax_error(&mut self, error: &SyntaxError, source: &str) {
         let name = self.env.name.clone();
-        if !self.interactive && !self.is_ash() && !self.is_dash() && !name.contains(['/', '.']) {
+        if !self.interactive && !self.piped && !self.is_ash() && !self.is_dash() && !name.contains(['/', '.'])
+        {
             self.env.name.push_str(": -c");
         }
         let line = source.lines().find(|l| !l.trim().is_empty()).unwrap_or_default();
@@ -48,7 +49,13 @@ impl Shell {
             SyntaxError::Incomplete(c @ ('\'' | '"' | '`' | ')' | '}')) => {
                 self.shell_error(&format!("unexpected EOF while looking for matching `{c}'"));
             }
-            SyntaxError::Incomplete(_) => self.shell_error("syntax error: unexpected end of file"),
+            SyntaxError::Incomplete(_) => {
+                // The line after the last one.
+                let before = self.line;
+                self.line = self.line.max(1).saturating_add(source.lines().count().max(1));
+                self.shell_error("syntax error: unexpected end of file");
+                self.line = before;
+            }
             SyntaxError::Unexpected(token) if self.is_ash() || self.is_dash() => {
                 let how = if self.is_dash() { "Syntax error: " } else { "syntax error: unexpected " };
                 let tail = if self.is_dash() { " unexpected" } else { "" };
@@ -270,6 +277,20 @@ impl Shell {
     fn command(&mut self, command: &Command) {
         match command {
             Command::Simple { assigns, words } => self.simple(assigns, words),
+            Command::Array { name, words } if self.flavor == Flavor::Bash => {
+                let items = self.expand(words);
+                self.set_variable(name, &items.join(SEPARATOR));
+                self.status = 0;
+            }
+            Command::Array { .. } => {
+                let text = if self.is_dash() {
+                    "Syntax error: \"(\" unexpected"
+                } else {
+                    "syntax error: unexpected \"(\""
+                };
+                self.shell_error(text);
+                self.status = 2;
+            }
             Command::Group(list) => self.list(list),
             Command::Subshell(list) => {
                 let saved = self.save();
@@ -401,6 +422,7 @@ impl Shell {
             return self.status;
         }
         let Some(name) = args.first() else { return 0 };
+        super::fetch::note(self, args);
         if let Some(body) = self.functions.get(name).cloned() {
             let params = self.swap_params(args.get(1..).unwrap_or_default().to_vec());
             self.node(&body);

@@ -51,6 +51,11 @@ fn the_language_works_as_in_bash() {
         ("printf '%s-%03d\\n' a 7 b 8", "a-007\nb-008\n"),
         ("echo -ne '\\x41\\x42\\n'", "AB\n"),
         ("! true; echo $?", "1\n"),
+        ("a=(1 'b c' 3); echo ${a[1]} ${#a[@]} $a", "b c 3 1\n"),
+        ("i=2; echo ${a[i]} ${a[$i]}${a[9]}", "3 3\n"),
+        ("for x in \"${a[@]}\"; do echo \"[$x]\"; done", "[1]\n[b c]\n[3]\n"),
+        ("b=($(printf 'x y\\nz')); echo ${#b[@]} ${b[*]}", "3 x y z\n"),
+        ("c=(); echo ${#c[@]}; d=(\n1\n2 )\necho ${d[1]}", "0\n2\n"),
     ]);
 }
 
@@ -98,8 +103,16 @@ fn probes_of_bots_get_the_answers_they_wait_for() {
     assert_eq!(run(&mut sh, "/bin/busybox MIRAI"), "MIRAI: applet not found\n");
     assert_eq!(run(&mut sh, "enable"), "-ash: enable: not found\n");
     assert_eq!(run(&mut sh, "/bin/busybox echo -ne '\\x65\\x6c\\x66'"), "elf");
-    let mut sh = on("debian", "root");
+    let mut sh = on("rocky9", "root");
     assert_eq!(run(&mut sh, "/bin/busybox ECCHI"), "-bash: /bin/busybox: No such file or directory\n");
+    let mut sh = on("debian", "root");
+    assert_eq!(run(&mut sh, "/bin/busybox ECCHI"), "ECCHI: applet not found\n");
+    assert!(run(&mut sh, "busybox | head -n 1").starts_with("BusyBox v1.35.0 (Debian 1:1.35.0"));
+    assert_eq!(
+        run(&mut sh, "busybox wget http://192.0.2.1/a"),
+        "Connecting to 192.0.2.1 (192.0.2.1:80)\nwget: can't connect to remote host (192.0.2.1): Network unreachable\n"
+    );
+    assert!(run(&mut sh, "wget http://192.0.2.1/a").starts_with("--20"));
     assert!(sh.exec(b"cat /bin/echo").output.starts_with(b"\x7fELF\x02\x01\x01"));
     let head = sh.exec(b"dd bs=52 count=1 if=/bin/echo 2>/dev/null").output;
     assert_eq!((head.len(), head.get(18)), (52, Some(&0x3e)));
@@ -376,3 +389,84 @@ const WORDS: &[&str] = &[
     "[[",
     "]]",
 ];
+
+/// What the programs of Debian 12 printed for the same.
+#[test]
+fn messages_are_those_of_the_genuine_programs() {
+    check(&[
+        (
+            "printf 'a a\\n' > /tmp/1; printf 'a b\\nc\\n' > /tmp/2; diff /tmp/1 /tmp/2",
+            "1c1,2\n< a a\n---\n> a b\n> c\n",
+        ),
+        ("cmp /tmp/1 /tmp/2", "/tmp/1 /tmp/2 differ: byte 3, line 1\n"),
+        ("diff /tmp/1 /tmp/zz", "diff: /tmp/zz: No such file or directory\n"),
+        (
+            "diff /tmp/1",
+            "diff: missing operand after '/tmp/1'\ndiff: Try 'diff --help' for more information.\n",
+        ),
+        ("expr 1 + 2; expr 3 '*' 4; expr a", "3\n12\na\n"),
+        ("expr 1 +; echo $?", "expr: syntax error: missing argument after ‘+’\n2\n"),
+        ("expr 5 / 0; echo $?", "expr: division by zero\n2\n"),
+        ("factor 12", "12: 2 2 3\n"),
+        ("sysctl nosuch.x", "sysctl: cannot stat /proc/sys/nosuch/x: No such file or directory\n"),
+        (
+            "tar xf /tmp/no.tgz",
+            "tar: /tmp/no.tgz: Cannot open: No such file or directory\ntar: Error is not recoverable: exiting now\n",
+        ),
+        ("gzip /tmp/no", "gzip: /tmp/no: No such file or directory\n"),
+        ("ldd", "ldd: missing file arguments\nTry `ldd --help' for more information.\n"),
+        ("iptables -S", "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n"),
+        ("env nosuch", "env: ‘nosuch’: No such file or directory\n"),
+        ("env A=1 printenv A; echo $A", "1\n\n"),
+        ("timeout 1 nosuch", "timeout: failed to run command ‘nosuch’: No such file or directory\n"),
+        ("echo $((1/0)); echo $?", "-bash: 1/0: division by 0 (error token is \"0\")\n"),
+        ("sort /nosuch; echo $?", "sort: cannot read: /nosuch: No such file or directory\n2\n"),
+        ("passwd -S root | cut -d' ' -f 1,2,4-", "root P 0 99999 7 -1\n"),
+    ]);
+}
+
+#[test]
+fn a_shell_on_a_pipe_numbers_its_lines() {
+    let mut sh = shell();
+    sh.pipe(None);
+    assert_eq!(run(&mut sh, "id -u"), "0\n");
+    assert_eq!(run(&mut sh, "nosuch"), "-bash: line 2: nosuch: command not found\n");
+    assert_eq!(run(&mut sh, "sleep 1 &"), "");
+    let mut sh = shell();
+    sh.pipe(Some("sh"));
+    assert_eq!(run(&mut sh, "exit"), "");
+}
+
+/// What mawk 1.3.4 and gawk print for the same.
+#[test]
+fn awk_one_liners() {
+    check(&[
+        ("awk 'BEGIN{print 1+2}'", "3\n"),
+        ("awk -F: '{print $1}' /etc/passwd | head -n 1", "root\n"),
+        ("printf 'a b\\nc d\\n' | awk 'FNR == 2 {print $2;}'", "d\n"),
+        ("printf 'a b\\nc d\\n' | awk '{print $2 ,$1}'", "b a\nd c\n"),
+        ("printf 'a b\\nc d\\n' | awk 'NR==1{print $1} END{print NR}'", "a\n2\n"),
+        ("printf '1\\n2\\n3\\n' | awk '{s+=$1} END {print s, s/NR}'", "6 2\n"),
+        ("echo a:b | awk -F: '{print $NF\"-\"$(NF-1)}'", "b-a\n"),
+        ("awk '/^root/{print \"found\"}' /etc/passwd", "found\n"),
+        ("echo 5 | awk '{if ($1 > 3) print \"big\"; else print \"small\"}'", "big\n"),
+        ("echo x | awk '{printf \"%5s|%-3d|%.2f\\n\", $1, 7, 1/3}'", "    x|7  |0.33\n"),
+        ("echo 'Hello' | awk '{print toupper($0), length($0), substr($0,2,3)}'", "HELLO 5 ell\n"),
+        ("echo 'a b c' | awk '{$1; print NF}'", "3\n"),
+        ("awk -v n=4 'BEGIN{print n*2, (n>3)?\"y\":\"n\"}'", "8 y\n"),
+        ("echo 10.0.0.1 | awk -F. '$1 ~ /^10$/ && $4 != 2 {print \"in\"}'", "in\n"),
+        ("printf 'a\\nb\\nc\\n' | awk 'NR>1'", "b\nc\n"),
+        ("echo 3 | awk '{print $1^2}'", ""),
+    ]);
+}
+
+proptest! {
+    #[test]
+    fn any_awk_program_ends(program in "[ -~\\n]{0,80}", line in "[ -~]{0,40}") {
+        if let Some(mut program) = awk::Program::new(&program, &[]) {
+            program.begin();
+            program.line(&line);
+            program.end();
+        }
+    }
+}

@@ -12,6 +12,7 @@ use super::terminal::{self, Lines, Terminal};
 use super::tunnel::Tunnel;
 use super::upload::Upload;
 use super::version::Software;
+use crate::decoy::cast::Cast;
 use crate::decoy::session::{Draft, Recorder};
 use crate::decoy::vfs::Vfs;
 use crate::event::Kind;
@@ -39,12 +40,14 @@ pub(super) struct Shared {
     record: Recorder,
     env: u32,
     held: usize,
+    /// Terminals so far.
+    terminals: u32,
 }
 
 impl Shared {
     pub(super) fn new(site: Arc<Site>, record: Recorder, user: &str) -> Self {
         let vfs = site.vfs.clone();
-        let mut shared = Self { user: user.to_owned(), vfs, site, record, env: 0, held: 0 };
+        let mut shared = Self { user: user.to_owned(), vfs, site, record, env: 0, held: 0, terminals: 0 };
         shared.become_login();
         shared
     }
@@ -65,6 +68,12 @@ impl Shared {
         self.site.held.fetch_sub(bytes, Ordering::Relaxed);
         self.held -= bytes;
         false
+    }
+
+    /// Begins the recording of one terminal more.
+    fn cast(&mut self, pty: &Pty) -> Option<Cast> {
+        self.terminals = self.terminals.saturating_add(1);
+        Cast::start(&self.record, self.terminals, pty.term.as_bytes(), pty.size)
     }
 
     /// What the server is.
@@ -116,6 +125,11 @@ pub(super) trait Program: Send {
     fn finish(&mut self, shared: &mut Shared) {
         let _ = shared;
     }
+
+    /// The terminal has another size.
+    fn resize(&mut self, size: (u32, u32)) {
+        let _ = size;
+    }
 }
 
 /// A pseudo-terminal that was asked for.
@@ -123,6 +137,8 @@ pub(super) trait Program: Send {
 pub(super) struct Pty {
     /// Columns and rows.
     pub(super) size: (u32, u32),
+    /// What the client calls it.
+    pub(super) term: String,
 }
 
 /// One channel.
@@ -132,12 +148,13 @@ pub(super) struct Pipe {
     input: Vec<u8>,
     pty: Option<Pty>,
     eof: bool,
+    ended: bool,
 }
 
 impl Pipe {
     /// A session on which nothing runs yet.
     pub(super) fn session() -> Self {
-        Self { tunnel: false, program: None, input: Vec::new(), pty: None, eof: false }
+        Self { tunnel: false, program: None, input: Vec::new(), pty: None, eof: false, ended: false }
     }
 
     /// A forwarded connection to `target`.
@@ -151,6 +168,11 @@ impl Pipe {
 
     pub(super) fn is_session(&self) -> bool {
         !self.tunnel
+    }
+
+    /// Whether we closed it; the client's own close may not be told.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Bytes that wait here.
@@ -219,6 +241,7 @@ impl Pipe {
     fn end(&mut self, id: ChannelId, status: u8, wire: &mut Wire) -> Outcome {
         self.program = None;
         self.input = Vec::new();
+        self.ended = true;
         if !self.tunnel {
             wire.exit_status_request(id, u32::from(status))?;
         }
@@ -251,7 +274,7 @@ impl Pipe {
             .field("ssh.columns", size.0)
             .field("ssh.rows", size.1)
             .emit();
-        self.pty = Some(Pty { size });
+        self.pty = Some(Pty { size, term: term.to_owned() });
         wire.channel_success(id)
     }
 
@@ -259,6 +282,9 @@ impl Pipe {
     pub(super) fn resize(&mut self, size: (u32, u32)) {
         if let Some(pty) = &mut self.pty {
             pty.size = size;
+        }
+        if let Some(program) = &mut self.program {
+            program.resize(size);
         }
     }
 
@@ -290,12 +316,17 @@ impl Pipe {
         if self.busy() {
             return wire.channel_failure(id);
         }
-        shared.event(Kind::Request, "shell").field("ssh.pty", self.pty.is_some()).emit();
+        let cast = self.pty.as_ref().and_then(|pty| shared.cast(pty));
+        let draft = shared.event(Kind::Request, "shell").field("ssh.pty", self.pty.is_some());
+        match &cast {
+            Some(cast) => draft.field("recording.id", cast.id()).emit(),
+            None => draft.emit(),
+        }
         wire.channel_success(id)?;
         let mut out = Vec::new();
         self.program = Some(match &self.pty {
-            Some(_) => Box::new(Terminal::login(shared, &mut out)),
-            None => Box::new(Lines::new(shared)),
+            Some(_) => Box::new(Terminal::login(shared, cast, &mut out)),
+            None => Box::new(Lines::new(shared, None)),
         });
         if !out.is_empty() {
             wire.data(id, out)?;
@@ -326,7 +357,7 @@ impl Pipe {
             return self.start(id, Box::new(upload), wire, shared);
         }
         if terminal::is_shell(command) {
-            let lines = Lines::new(shared);
+            let lines = Lines::new(shared, Some(command));
             return self.start(id, Box::new(lines), wire, shared);
         }
         if command.trim_ascii() == shared.software().sftp_server.as_bytes() {

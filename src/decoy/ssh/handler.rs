@@ -163,6 +163,7 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         _: &mut Wire,
     ) -> Outcome {
+        self.channels.retain(|_, pipe| !pipe.has_ended());
         if self.count(Pipe::is_session) >= MAX_SESSIONS {
             reply.reject(open_failed()).await;
             return Ok(());

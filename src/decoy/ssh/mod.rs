@@ -17,7 +17,7 @@ mod terminal;
 mod tests;
 mod tunnel;
 mod upload;
-mod version;
+pub(in crate::decoy) mod version;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

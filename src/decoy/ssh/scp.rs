@@ -3,9 +3,8 @@
 //! The client sends `C<mode> <size> <name>`, the bytes and a zero byte; `D…` and `E` go in and out of
 //! a directory, `T…` sets times; each is answered with a zero byte, or with `\x01` and a message.
 
-use sha2::{Digest, Sha256};
-
 use super::channel::{Program, Shared, Step};
+use crate::decoy::upload::Upload;
 use crate::decoy::vfs::{Kind, MAX_BYTES};
 use crate::event;
 
@@ -19,11 +18,9 @@ struct Incoming {
     path: String,
     mode: u32,
     size: u64,
-    got: u64,
-    hash: Sha256,
+    came: Upload,
     /// What is kept of it; nothing once it is too much.
     data: Option<Vec<u8>>,
-    first: Vec<u8>,
 }
 
 /// The sink.
@@ -93,8 +90,8 @@ impl Sink {
                 if let Err(error) = shared.vfs.write(&path, b"") {
                     return Err(format!("scp: {path}: {error}"));
                 }
-                let (hash, data, first) = (Sha256::new(), Some(Vec::new()), Vec::new());
-                self.incoming = Some(Incoming { path, mode, size, got: 0, hash, data, first });
+                let (came, data) = (Upload::new(), Some(Vec::new()));
+                self.incoming = Some(Incoming { path, mode, size, came, data });
                 Ok(())
             }
             _ => Err("scp: protocol error: expected control record".to_owned()),
@@ -115,7 +112,7 @@ impl Sink {
     /// Takes bytes of a file; the zero byte after it ends it.
     fn body(&mut self, input: &mut Vec<u8>, shared: &mut Shared, out: &mut Vec<u8>) -> Step {
         let Some(file) = &mut self.incoming else { return Step::Idle };
-        let left = usize::try_from(file.size.saturating_sub(file.got)).unwrap_or(usize::MAX);
+        let left = usize::try_from(file.size.saturating_sub(file.came.size())).unwrap_or(usize::MAX);
         if left > 0 {
             let chunk: Vec<u8> = input.drain(..left.min(input.len())).collect();
             file.take(&chunk, shared);
@@ -131,10 +128,7 @@ impl Sink {
 
 impl Incoming {
     fn take(&mut self, chunk: &[u8], shared: &mut Shared) {
-        self.got += chunk.len() as u64;
-        self.hash.update(chunk);
-        let room = event::FIELD_MAX.saturating_sub(self.first.len()).min(chunk.len());
-        self.first.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        self.came.take(chunk);
         match &mut self.data {
             Some(data) if data.len() + chunk.len() <= MAX_BYTES && shared.hold(chunk.len()) => {
                 data.extend_from_slice(chunk);
@@ -159,14 +153,8 @@ impl Incoming {
     }
 
     fn record(self, ok: bool, shared: &Shared) {
-        shared
-            .event(event::Kind::File, "upload")
-            .outcome(ok)
-            .bytes("file.path", self.path.as_bytes())
-            .field("file.size", self.got)
-            .text("file.hash.sha256", &hex::encode(self.hash.finalize()))
-            .bytes("file.content", &self.first)
-            .emit();
+        let draft = shared.event(event::Kind::File, "upload").outcome(ok);
+        self.came.emit(draft.bytes("file.path", self.path.as_bytes()));
     }
 }
 

@@ -1,7 +1,9 @@
 //! The shell on a channel, with and without a terminal.
 
 use super::channel::{Program, Shared, Step};
+use crate::decoy::cast::Cast;
 use crate::decoy::shell::{Exec, Shell, Tty, TtyEvent};
+use crate::event::Kind;
 
 /// Bytes of input handled in one step.
 const SLICE: usize = 512;
@@ -48,16 +50,34 @@ impl Seat {
     }
 
     fn line(&mut self, line: &[u8], shared: &mut Shared) -> Exec {
-        if !line.is_empty() {
+        if self.0.is_secret() {
+            shared.command("answer", line);
+        } else if !line.is_empty() {
             shared.command("shell", line);
         }
-        self.with(shared, |shell| shell.exec(line))
+        let done = self.with(shared, |shell| shell.exec(line));
+        fetched(&done, shared);
+        done
+    }
+}
+
+/// Records what a line would have fetched.
+fn fetched(done: &Exec, shared: &Shared) {
+    for fetch in &done.fetched {
+        shared
+            .event(Kind::File, "fetch")
+            .outcome(false)
+            .bytes("url.original", fetch.url.as_bytes())
+            .bytes("process.name", fetch.tool.as_bytes())
+            .emit();
     }
 }
 
 /// Runs one command of an `exec` request.
 pub(super) fn run(command: &[u8], shared: &mut Shared) -> Exec {
-    Seat::new(shared).with(shared, |shell| shell.exec_command(command))
+    let done = Seat::new(shared).with(shared, |shell| shell.exec_command(command));
+    fetched(&done, shared);
+    done
 }
 
 /// Whether a command is a shell that takes its commands from the client.
@@ -73,20 +93,30 @@ pub(super) struct Terminal {
     seat: Seat,
     tty: Tty,
     status: u8,
+    cast: Option<Cast>,
 }
 
 impl Terminal {
     /// Starts it; greeting and prompt go to `out`.
-    pub(super) fn login(shared: &Shared, out: &mut Vec<u8>) -> Self {
-        let mut terminal = Self { seat: Seat::new(shared), tty: Tty::new(), status: 0 };
+    pub(super) fn login(shared: &Shared, cast: Option<Cast>, out: &mut Vec<u8>) -> Self {
+        let mut terminal = Self { seat: Seat::new(shared), tty: Tty::new(), status: 0, cast };
+        let from = out.len();
         out.extend(cooked(&terminal.seat.0.banner()));
         terminal.prompt(out);
+        terminal.shown(out.get(from..));
         terminal
+    }
+
+    fn shown(&mut self, bytes: Option<&[u8]>) {
+        if let (Some(cast), Some(bytes)) = (&mut self.cast, bytes) {
+            cast.output(bytes);
+        }
     }
 
     fn prompt(&mut self, out: &mut Vec<u8>) {
         let prompt = cooked(&self.seat.0.prompt());
         self.tty.set_prompt(&prompt);
+        self.tty.set_echo(!self.seat.0.is_secret());
         out.extend(prompt);
     }
 }
@@ -98,6 +128,25 @@ impl Program for Terminal {
         if input.is_empty() {
             return Step::Idle;
         }
+        let from = out.len();
+        let step = self.keys(input, shared, out);
+        self.shown(out.get(from..));
+        step
+    }
+
+    fn eof(&mut self, _: &mut Shared, _: &mut Vec<u8>) -> u8 {
+        self.status
+    }
+
+    fn resize(&mut self, size: (u32, u32)) {
+        if let Some(cast) = &mut self.cast {
+            cast.resize(size);
+        }
+    }
+}
+
+impl Terminal {
+    fn keys(&mut self, input: &mut Vec<u8>, shared: &mut Shared, out: &mut Vec<u8>) -> Step {
         let mut used = 0;
         let mut event = None;
         for byte in input.iter().take(SLICE) {
@@ -123,7 +172,7 @@ impl Program for Terminal {
                 self.status = INTERRUPTED;
             }
             Some(TtyEvent::Eof) => {
-                let done = self.seat.with(shared, |shell| shell.exec(b"exit"));
+                let done = self.seat.with(shared, Shell::eof);
                 out.extend(cooked(&done.output));
                 if done.exit {
                     return Step::End(self.status);
@@ -132,10 +181,6 @@ impl Program for Terminal {
         }
         self.prompt(out);
         Step::More
-    }
-
-    fn eof(&mut self, _: &mut Shared, _: &mut Vec<u8>) -> u8 {
-        self.status
     }
 }
 
@@ -146,8 +191,12 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(shared: &Shared) -> Self {
-        Self { seat: Seat::new(shared), status: 0 }
+    /// A login shell, or one that `command` started.
+    pub(super) fn new(shared: &Shared, command: Option<&[u8]>) -> Self {
+        let mut seat = Seat::new(shared);
+        let name = command.and_then(|c| c.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()));
+        seat.0.pipe(name.map(String::from_utf8_lossy).as_deref());
+        Self { seat, status: 0 }
     }
 }
 

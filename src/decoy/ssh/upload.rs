@@ -1,11 +1,10 @@
 //! Commands that read what the client sends: `cat > file`, `tee file`, `dd of=file`.
 
-use sha2::{Digest, Sha256};
-
 use super::channel::{Program, Shared, Step};
 use super::terminal;
+use crate::decoy::upload;
 use crate::decoy::vfs::MAX_BYTES;
-use crate::event::{self, Kind};
+use crate::event::Kind;
 
 /// Takes everything up to the end, then runs its command.
 pub(super) struct Upload {
@@ -14,8 +13,7 @@ pub(super) struct Upload {
     rest: String,
     path: String,
     append: bool,
-    size: u64,
-    hash: Sha256,
+    came: upload::Upload,
     /// What is kept of it, up to what a session may store.
     data: Vec<u8>,
     done: bool,
@@ -34,8 +32,7 @@ impl Upload {
             rest: text.replacen(part, " : ", 1),
             path,
             append,
-            size: 0,
-            hash: Sha256::new(),
+            came: upload::Upload::new(),
             data: Vec::new(),
             done: false,
         })
@@ -43,15 +40,8 @@ impl Upload {
 
     fn record(&mut self, ok: bool, shared: &Shared) {
         self.done = true;
-        let first = self.data.get(..self.data.len().min(event::FIELD_MAX)).unwrap_or_default();
-        shared
-            .event(Kind::File, "upload")
-            .outcome(ok)
-            .bytes("file.path", self.path.as_bytes())
-            .field("file.size", self.size)
-            .text("file.hash.sha256", &hex::encode(self.hash.finalize_reset()))
-            .bytes("file.content", first)
-            .emit();
+        let draft = shared.event(Kind::File, "upload").outcome(ok);
+        self.came.emit(draft.bytes("file.path", self.path.as_bytes()));
     }
 }
 
@@ -77,8 +67,7 @@ fn target(command: &str) -> Option<(&str, bool)> {
 
 impl Program for Upload {
     fn step(&mut self, input: &mut Vec<u8>, shared: &mut Shared, _: &mut Vec<u8>) -> Step {
-        self.size += input.len() as u64;
-        self.hash.update(&input);
+        self.came.take(input);
         let room = MAX_BYTES.saturating_sub(self.data.len()).min(input.len());
         if shared.hold(room) {
             self.data.extend(input.drain(..room));
@@ -103,7 +92,7 @@ impl Program for Upload {
 
     /// A client that left in the middle still brought something.
     fn finish(&mut self, shared: &mut Shared) {
-        if !self.done && self.size > 0 {
+        if !self.done && self.came.size() > 0 {
             self.record(false, shared);
         }
     }

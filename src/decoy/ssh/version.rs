@@ -108,6 +108,12 @@ pub(super) fn software(distro: &str) -> Software {
     }
 }
 
+/// Its version as the programs of the package say it themselves.
+pub(in crate::decoy) fn version(distro: &str) -> &'static str {
+    let id = software(distro).id;
+    id.strip_prefix("SSH-2.0-").unwrap_or(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

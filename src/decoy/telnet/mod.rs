@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::accounts::Policy;
+use super::cast::Cast;
 use super::shell::{Shell, Tty, TtyEvent};
 use super::vfs::Vfs;
 use super::vfs::distro::Family;
@@ -74,6 +75,7 @@ impl Decoy for Telnet {
                 patience: self.patience,
                 first: Vec::new(),
                 tried: false,
+                cast: None,
             };
             // Any failure is the end of the connection, which the worker records.
             let _ = self.talk(&mut line).await;
@@ -107,12 +109,21 @@ struct Line {
     /// The first bytes that came, kept until a login was tried.
     first: Vec<u8>,
     tried: bool,
+    /// From the login on.
+    cast: Option<Cast>,
 }
 
 impl Line {
     /// Sends text.
     async fn say(&mut self, text: &[u8]) -> Result<(), End> {
+        self.shown(text);
         Ok(self.session.write(&encode(text)).await?)
+    }
+
+    fn shown(&mut self, text: &[u8]) {
+        if let Some(cast) = &mut self.cast {
+            cast.output(&wire::shown(text));
+        }
     }
 
     /// Reads once from the wire.
@@ -158,6 +169,7 @@ impl Line {
                 }
             }
             if !shown.is_empty() {
+                self.shown(&shown);
                 self.session.write(&encode(&shown)).await?;
             }
             match event {
@@ -297,32 +309,49 @@ impl Telnet {
         let mut shell = Shell::on(self.vfs.clone(), &String::from_utf8_lossy(user));
         shell.set_origin("telnet", line.session.source, line.session.destination);
         line.tty = Tty::new();
+        let client = &line.wire.client;
+        let size = client.window.map_or((0, 0), |(columns, rows)| (u32::from(columns), u32::from(rows)));
+        line.cast =
+            Cast::start(&line.session.record, 1, client.terminal.as_deref().unwrap_or_default(), size);
+        let draft = line.session.record.event(Kind::Request, "shell").user(user);
+        match &line.cast {
+            Some(cast) => draft.field("recording.id", cast.id()).emit(),
+            None => draft.emit(),
+        }
         line.say(&shell.console_banner()).await?;
         let mut commands = 0;
         loop {
             let prompt = shell.prompt();
             line.tty.set_prompt(&prompt);
+            line.tty.set_echo(!shell.is_secret());
             line.say(&prompt).await?;
-            let typed = match line.event().await? {
-                TtyEvent::Line(typed) => typed,
+            let (typed, ended) = match line.event().await? {
+                TtyEvent::Line(typed) => (typed, false),
                 TtyEvent::Interrupt => {
                     shell.interrupt();
                     continue;
                 }
-                TtyEvent::Eof => b"exit".to_vec(),
+                TtyEvent::Eof => (Vec::new(), true),
             };
             if typed.iter().any(|b| !b.is_ascii_whitespace()) {
                 commands += 1;
                 if commands <= MAX_COMMANDS {
                     let record = &line.session.record;
                     record
-                        .event(Kind::Command, "input")
+                        .event(Kind::Command, if shell.is_secret() { "answer" } else { "input" })
                         .user(user)
                         .bytes("process.command_line", &typed)
                         .emit();
                 }
             }
-            let exec = shell.exec(&typed);
+            let exec = if ended { shell.eof() } else { shell.exec(&typed) };
+            for fetch in &exec.fetched {
+                let draft = line.session.record.event(Kind::File, "fetch").outcome(false).user(user);
+                draft
+                    .bytes("url.original", fetch.url.as_bytes())
+                    .bytes("process.name", fetch.tool.as_bytes())
+                    .emit();
+            }
             line.say(&exec.output).await?;
             if exec.exit {
                 return Ok(());

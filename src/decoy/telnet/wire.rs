@@ -202,6 +202,18 @@ fn environ(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 /// Text for the wire: line ends as CR LF, and 255 doubled.
 pub(super) fn encode(text: &[u8]) -> Vec<u8> {
+    let mut out = shown(text);
+    if out.contains(&IAC) {
+        out = out
+            .into_iter()
+            .flat_map(|byte| std::iter::repeat_n(byte, 1 + usize::from(byte == IAC)))
+            .collect();
+    }
+    out
+}
+
+/// Text as the client's terminal gets it.
+pub(super) fn shown(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + text.len() / 16);
     let mut last = 0;
     for byte in text {
@@ -209,9 +221,6 @@ pub(super) fn encode(text: &[u8]) -> Vec<u8> {
             out.push(b'\r');
         }
         out.push(*byte);
-        if *byte == IAC {
-            out.push(IAC);
-        }
         last = *byte;
     }
     out

@@ -11,31 +11,34 @@ const COMMON: &str = "[ apropos arch awk b2sum base32 base64 basename bash bunzi
     diff dir dircolors dirname dmesg du echo egrep env expand expr factor fallocate false fgrep file \
     find findmnt flock fmt fold free getconf getent getfacl getopt gpasswd gpg grep groups gunzip gzip \
     head hexdump hostid hostname hostnamectl iconv id infocmp install ionice ipcrm ipcs join journalctl \
-    kill killall last lastb lastlog less link ln locale localectl logger login loginctl logname look ls lsattr \
+    kill killall last lastb ldd lastlog less link ln locale localectl logger login loginctl logname look ls lsattr \
     lsblk lscpu lsipc lslocks lslogins lsmem lsns man mcookie md5sum mesg mkdir mkfifo mknod mktemp more \
     mount mountpoint mv namei newgrp nice nl nohup nproc nsenter numfmt od openssl passwd paste pathchk \
     perl pgrep ping pinky pkill pmap pr printenv printf prlimit ps pstree ptx pwd pwdx readlink realpath \
     rename.ul renice reset rev rm rmdir runcon scp script sdiff sed seq setfacl setpriv setsid sftp \
     sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf skill slabtop sleep sort split ssh \
     ssh-add ssh-agent ssh-copy-id ssh-keygen ssh-keyscan stat stdbuf strings stty su sudo sum sync \
-    systemctl systemd-analyze tabs tac tail tar taskset tee test tic timedatectl timeout tload top touch \
+    systemctl systemd-analyze systemd-detect-virt tabs tac tail tar taskset tee test tic timedatectl timeout tload top touch \
     tput tr true truncate tset tsort tty umount uname unexpand uniq unlink unshare uptime users utmpdump \
     vdir vmstat w watch wc wget whereis who whoami xargs xz xzcat yes zcat zgrep";
 
 /// What Debian and its children add.
-const DEBIAN: &str = "addpart apt apt-cache apt-cdrom apt-config apt-get apt-key apt-mark deb-systemd-helper debconf \
+const DEBIAN: &str = "addpart busybox dig host lsb_release lspci nslookup telnet traceroute apt apt-cache apt-cdrom apt-config apt-get apt-key apt-mark deb-systemd-helper debconf \
     delpart dash dpkg dpkg-deb dpkg-query dpkg-split ischroot mawk nano nc nc.openbsd netstat netcat pager pidof \
     python3 rbash rgrep run-parts savelog sensible-editor sh ss ip ucf update-alternatives vi which \
     which.debianutils whiptail";
 /// What Red Hat's adds.
-const RED_HAT: &str = "dnf gawk ip netstat pidof python3 rpm rpm2cpio rpmkeys sh ss vi view which yum";
+const RED_HAT: &str = "dnf dnf-3 firewall-cmd gawk getenforce setenforce ip netstat pidof python3 rpm rpm2cpio rpmkeys sh ss vi view which yum";
 /// What Arch adds: it has one directory for all.
 const ARCH: &str = "agetty arping blkid chroot depmod fdisk fsck gawk groupadd halt hwclock insmod ip iptables \
     iptables-save ldconfig lsmod makepkg mkfs.ext4 modinfo modprobe nano nft nologin pacman pacman-key \
     pidof poweroff python3 reboot rmmod sh shutdown ss sshd swapoff swapon sysctl useradd userdel \
     usermod visudo which";
+/// What Debian adds to `/usr/sbin`, and Red Hat.
+const DEBIAN_SBIN: &str = "addgroup adduser delgroup deluser invoke-rc.d update-rc.d";
+const RED_HAT_SBIN: &str = "adduser alternatives chkconfig";
 /// `/usr/sbin` of the GNU distributions but Arch.
-const SBIN: &str = "agetty arp arping blkid blockdev chgpasswd chpasswd chroot cron ctrlaltdel depmod e2fsck fdisk fsck \
+const SBIN: &str = "dmidecode agetty arp arping blkid blockdev chgpasswd chpasswd chroot cron ctrlaltdel depmod e2fsck fdisk fsck \
     fsck.ext4 fstrim getcap groupadd groupdel groupmod halt hwclock ifconfig init insmod ip ip6tables \
     iptables iptables-restore iptables-save ldconfig logrotate losetup lsmod mkfs mkfs.ext4 mkswap \
     modinfo modprobe nft nologin pivot_root poweroff pwck reboot resize2fs rmmod route runlevel service \
@@ -73,7 +76,8 @@ fn lists(family: Family, dir: &str) -> [&'static str; 2] {
         (Family::Debian, "/usr/bin") => [COMMON, DEBIAN],
         (Family::RedHat, "/usr/bin") => [COMMON, RED_HAT],
         (Family::Arch, "/usr/bin") => [COMMON, ARCH],
-        (Family::Debian | Family::RedHat, "/usr/sbin") => [SBIN, ""],
+        (Family::Debian, "/usr/sbin") => [SBIN, DEBIAN_SBIN],
+        (Family::RedHat, "/usr/sbin") => [SBIN, RED_HAT_SBIN],
         (Family::Alpine, "/bin") => [ALPINE_BIN, ""],
         (Family::Alpine, "/sbin") => [ALPINE_SBIN, ""],
         (Family::Alpine, "/usr/bin") => [ALPINE_USR_BIN, ""],

@@ -205,7 +205,7 @@ fn fstab(m: &Machine) -> String {
 }
 
 /// A UUID that belongs to a label.
-pub(super) fn uuid(m: &Machine, label: &str) -> String {
+pub(crate) fn uuid(m: &Machine, label: &str) -> String {
     let b = hex::encode(&m.derive(label)[..16]);
     format!("{}-{}-4{}-a{}-{}", &b[..8], &b[8..12], &b[13..16], &b[17..20], &b[20..32])
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::model::Persona;
 
-pub(crate) use etc::motd;
+pub(crate) use etc::{motd, uuid};
 pub use machine::{Machine, User};
 use path::join;
 pub(crate) use proc::{CPU_FLAGS, load, mac, memory, root_type, traffic, vendor};

@@ -25,7 +25,7 @@ use tokio::io::Interest;
 use tokio::net::{TcpListener, UdpSocket, UnixStream};
 
 use super::session::SparePool;
-use super::{Decoy, registry};
+use super::{Decoy, custom, registry};
 use crate::host::sandbox::{self, SandboxError};
 use crate::host::sys;
 use crate::model::{ListenerRole, Transport, WorkerSpec};
@@ -263,6 +263,10 @@ fn build(spec: &WorkerSpec) -> Result<BTreeMap<&str, Arc<dyn Decoy>>, WorkerErro
     let mut services = BTreeMap::new();
     for slug in spec.listeners.iter().filter(|l| l.role == ListenerRole::Main).map(|l| l.service.as_str()) {
         if services.contains_key(slug) {
+            continue;
+        }
+        if let Some(own) = spec.customs.iter().find(|c| c.slug == slug) {
+            services.insert(slug, custom::build(&spec.persona, own));
             continue;
         }
         let make = registry(slug).ok_or_else(|| WorkerError::Service(slug.to_owned()))?;

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::super::session::Sink;
 use super::governor::Governor;
+use crate::event::cast::{Chunk, Throttle};
 use crate::event::{Bytes, DATAGRAM_MAX, Event, Kind};
 
 /// Most bytes that wait in the worker while the writer is busy.
@@ -28,6 +29,8 @@ pub(super) struct Channel {
     waiting: Notify,
     /// Told when the backlog got short again.
     eased: Notify,
+    recordings: Mutex<Throttle>,
+    uploads: Mutex<Throttle>,
     /// Where the next report says it happened: address of the decky, as last seen.
     here: Mutex<Option<SocketAddr>>,
 }
@@ -43,7 +46,8 @@ impl Channel {
     /// Sends over `socket`, a datagram or sequenced-packet socket.
     pub(super) fn new(socket: OwnedFd, governor: Arc<Governor>) -> Self {
         let (lost, backlog, waiting, eased, here) = Default::default();
-        Self { socket, governor, lost, backlog, waiting, eased, here }
+        let (recordings, uploads) = Default::default();
+        Self { socket, governor, lost, backlog, waiting, eased, recordings, uploads, here }
     }
 
     /// Sends what had to wait, until the process ends. Sleeps while nothing waits.
@@ -168,6 +172,25 @@ impl Sink for Channel {
         if self.governor.allow_event(event.source.ip(), Instant::now()) {
             self.send(event);
         }
+    }
+
+    fn cast(&self, chunk: &Chunk) -> bool {
+        let Some(datagram) = chunk.encode() else { return false };
+        let mut backlog = lock(&self.backlog);
+        // Events go first: nothing is put behind those that wait.
+        if backlog.bytes > 0 || !lock(&self.recordings).take(datagram.len(), Instant::now()) {
+            return false;
+        }
+        backlog.bytes += datagram.len();
+        backlog.queue.push_back(datagram);
+        if !self.flush(&mut backlog) {
+            self.waiting.notify_one();
+        }
+        true
+    }
+
+    fn may_keep(&self, bytes: usize) -> bool {
+        lock(&self.uploads).take(bytes, Instant::now())
     }
 }
 
@@ -315,6 +338,39 @@ mod tests {
         assert_eq!(lock(&channel.backlog).bytes, 0);
         channel.report();
         assert_eq!(receive(&theirs).unwrap().fields["decnet.lost"], lost);
+    }
+
+    #[test]
+    fn recordings_give_way_to_events() {
+        let (channel, theirs) =
+            channel(WorkerLimits { events_per_minute: u32::MAX, ..WorkerLimits::default() });
+        let bytes = Bytes(vec![b'x'; crate::event::cast::CHUNK_MAX]);
+        let chunk = Chunk {
+            session: "0".repeat(16),
+            terminal: 1,
+            number: 0,
+            start: None,
+            frames: vec![crate::event::cast::Frame::Output(0, bytes)],
+            end: false,
+        };
+        let event = channel.about(None);
+        for _ in 0..500 {
+            channel.cast(&chunk);
+            channel.emit(event.clone());
+        }
+        assert_eq!(channel.lost.load(Ordering::Relaxed), 0);
+        let (mut events, mut chunks) = (0, 0);
+        loop {
+            let mut datagram = vec![0; DATAGRAM_MAX];
+            match recv(&theirs, &mut datagram[..], RecvFlags::DONTWAIT) {
+                Ok((_, length)) if Chunk::parse(&datagram[..length]).is_some() => chunks += 1,
+                Ok(_) => events += 1,
+                Err(_) if lock(&channel.backlog).bytes == 0 => break,
+                Err(_) => drop(channel.flush(&mut lock(&channel.backlog))),
+            }
+        }
+        assert_eq!(events, 500);
+        assert!((1..250).contains(&chunks), "{chunks}");
     }
 
     #[test]

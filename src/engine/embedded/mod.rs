@@ -160,7 +160,8 @@ impl Embedded {
         let Some(slot) = self.slots.get_mut(name) else { return Ok(()) };
         let fabric = self.fabrics.of(slot.order.network.driver)?;
         let kept = Kept { listeners: std::mem::take(&mut slot.listeners), home: slot.home.take() };
-        let claim = Claim { decky: &slot.order.decky, mac: slot.order.mac, network: &slot.order.network };
+        let Order { decky, mac, network, customs, .. } = &slot.order;
+        let claim = Claim { decky, mac: *mac, network, customs };
         self.lives += 1;
         let (life, name, notes) = (self.lives, name.clone(), self.tell.clone());
         slot.life = life;

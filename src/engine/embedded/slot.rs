@@ -310,7 +310,7 @@ mod tests {
             services: std::collections::BTreeMap::new(),
             born: 0,
         };
-        Order { decky, mac: persona.mac, network, persona, hash: hash.into() }
+        Order { decky, mac: persona.mac, network, customs: vec![], persona, hash: hash.into() }
     }
 
     /// A slot whose worker serves, and the worker's end of its stop signal.

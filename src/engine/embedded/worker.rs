@@ -126,6 +126,7 @@ fn write_spec(order: &Order, listeners: &[Listener]) -> io::Result<OwnedFd> {
     let spec = WorkerSpec {
         decky: order.decky.name.as_str().to_owned(),
         persona: order.persona.clone(),
+        customs: order.customs.clone(),
         listeners: (events_fd + 1..)
             .zip(listeners)
             .map(|(fd, l)| ListenerSpec {

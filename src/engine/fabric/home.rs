@@ -12,7 +12,7 @@ use super::workshop::Job;
 use crate::catalog;
 use crate::engine::{EngineError, ErrorKind};
 use crate::host::net::Namespace;
-use crate::model::{Decky, Driver, Mac, Transport};
+use crate::model::{CustomService, Decky, Driver, Mac, Transport};
 
 /// Everything that a namespace and its link are made from. Another site means another namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Site {
 impl Site {
     /// What `claim` comes to on the link with the number `parent`.
     pub(super) fn new(claim: &Claim<'_>, parent: u32) -> Result<Self, EngineError> {
-        let Claim { decky, mac, network } = *claim;
+        let Claim { decky, mac, network, customs } = *claim;
         let subnet = network.subnet;
         let edge = subnet.prefix() < 31 && (decky.ip == subnet.network() || decky.ip == subnet.broadcast());
         if !subnet.contains(decky.ip) || edge {
@@ -62,17 +62,19 @@ impl Site {
             gateway: network.gateway,
             reachable: network.host_access && network.driver == Driver::Macvlan,
             family: decky.nmap_os.clone(),
-            udp: served(decky, network.port_offset),
+            udp: served(decky, customs, network.port_offset),
         })
     }
 }
 
 /// The UDP ports of its services, ascending.
-fn served(decky: &Decky, offset: u16) -> Vec<u16> {
+fn served(decky: &Decky, customs: &[CustomService], offset: u16) -> Vec<u16> {
     let slugs: Vec<&str> = decky.services.iter().map(String::as_str).collect();
     let main = catalog::ports_of(&slugs)
         .filter(|(_, port)| port.transport == Transport::Udp)
-        .filter_map(|(_, port)| port.number.checked_add(offset))
+        .map(|(_, port)| port.number)
+        .chain(customs.iter().filter(|c| c.unplayable().is_none()).flat_map(|c| &c.udp_ports).copied())
+        .filter_map(|port| port.checked_add(offset))
         .collect::<BTreeSet<u16>>();
     main.into_iter().collect()
 }
@@ -126,7 +128,7 @@ mod tests {
         }))
         .unwrap();
         let mac = Mac([2, 0, 0, 0, 0, 1]);
-        let site = |decky: &Decky| Site::new(&Claim { decky, mac, network: &network }, 4);
+        let site = |decky: &Decky| Site::new(&Claim { decky, mac, network: &network, customs: &[] }, 4);
         let good = site(&decky).unwrap();
         assert_eq!((good.parent, good.prefix, good.family.as_str()), (4, 24, "bsd"));
         for ip in ["10.0.1.9", "10.0.0.0", "10.0.0.255"] {

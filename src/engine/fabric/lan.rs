@@ -134,7 +134,7 @@ impl Fabric for Lan {
         let known = self
             .parent(claim.network)
             .and_then(|parent| Site::new(claim, parent))
-            .and_then(|site| Ok((site, wanted(claim.decky, claim.network)?)));
+            .and_then(|site| Ok((site, wanted(claim)?)));
         let (site, (wanted, missing)) = match known {
             Ok(known) => known,
             Err(error) => return promise.keep(Err(error)),

@@ -19,7 +19,7 @@ impl Fabric for Loopback {
             )
             .remedy("use a network inside 127.0.0.0/8, such as 127.77.0.0/16"));
         }
-        let (wanted, missing) = wanted(claim.decky, claim.network)?;
+        let (wanted, missing) = wanted(claim)?;
         Ok(Prepared { listeners: listeners(wanted, ip, kept.listeners)?, missing, home: None })
     }
 }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     fn prepare(decky: &Decky, network: &Network, listeners: Vec<Listener>) -> Result<Prepared, EngineError> {
-        let claim = Claim { decky, mac: Mac([2, 0, 0, 0, 0, 1]), network };
+        let claim = Claim { decky, mac: Mac([2, 0, 0, 0, 0, 1]), network, customs: &[] };
         Loopback.prepare(&claim, Kept { listeners, home: None })
     }
 
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(Some((Transport::Tcp, spares)), catalog::service("ftp").unwrap().spare);
 
         let ssh = first.listeners[0].fd.as_raw_fd();
-        let second = prepare(&decky(&["http", "ssh", "smb"]), &net, first.listeners).unwrap();
+        let second = prepare(&decky(&["http", "ssh", "nope"]), &net, first.listeners).unwrap();
         assert_eq!(second.listeners.iter().map(|l| l.number).collect::<Vec<_>>(), [80, 443, 22]);
         assert_eq!(second.listeners[2].fd.as_raw_fd(), ssh);
         assert_eq!(second.missing.len(), 1);
@@ -97,7 +97,7 @@ mod tests {
             odd.ip = ip.parse().unwrap();
             assert_eq!(prepare(&odd, &network(0), Vec::new()).unwrap_err().kind, ErrorKind::Environment);
         }
-        assert!(prepare(&decky(&["smb"]), &network(0), Vec::new()).is_err());
+        assert!(prepare(&decky(&["nope"]), &network(0), Vec::new()).is_err());
         assert!(prepare(&decky(&["http"]), &network(65_500), Vec::new()).is_err());
     }
 }

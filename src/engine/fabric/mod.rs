@@ -23,7 +23,7 @@ use rustix::process::{Resource, getrlimit};
 use super::{EngineError, ErrorKind};
 use crate::catalog;
 use crate::host::{nft, sys};
-use crate::model::{Decky, Driver, ListenerRole, Mac, Network, Transport};
+use crate::model::{CustomService, Decky, Driver, ListenerRole, Mac, Network, Transport};
 
 pub use home::{Home, Site};
 pub use lan::Lan;
@@ -79,6 +79,8 @@ pub struct Claim<'a> {
     pub mac: Mac,
     /// The fleet's network.
     pub network: &'a Network,
+    /// The custom services that it runs.
+    pub customs: &'a [CustomService],
 }
 
 /// What is left of an earlier run of a decky.
@@ -226,37 +228,36 @@ impl Want {
 }
 
 /// The sockets a decky needs, and the services nothing emulates.
-fn wanted(decky: &Decky, network: &Network) -> Result<(Vec<Want>, Missing), EngineError> {
+fn wanted(claim: &Claim<'_>) -> Result<(Vec<Want>, Missing), EngineError> {
+    let Claim { decky, network, customs, .. } = *claim;
     let (mut wants, mut missing) = (Vec::new(), Vec::new());
     let slugs = decky.services.iter().map(String::as_str);
     let emulated: Vec<&str> = slugs.filter(|s| catalog::service(s).is_some_and(|s| s.emulated)).collect();
     let mut seen = BTreeSet::new();
     for slug in decky.services.iter().filter(|slug| seen.insert(slug.as_str())) {
+        let want = |number: u16, transport, role, group| -> Result<Want, EngineError> {
+            let port = shifted(slug, number, network.port_offset)?;
+            Ok(Want { service: slug.clone(), number, transport, port, role, group })
+        };
         let Some(service) = catalog::service(slug).filter(|s| s.emulated) else {
-            missing.push((slug.clone(), format!("`{slug}` has no emulation in this engine")));
+            match customs.iter().find(|c| c.slug == *slug).map(|c| (c, c.unplayable())) {
+                Some((custom, None)) => {
+                    let tcp = custom.ports.iter().map(|port| (*port, Transport::Tcp));
+                    let udp = custom.udp_ports.iter().map(|port| (*port, Transport::Udp));
+                    for (port, transport) in tcp.chain(udp).collect::<BTreeSet<_>>() {
+                        wants.push(want(port, transport, ListenerRole::Main, None)?);
+                    }
+                }
+                Some((_, Some(why))) => missing.push((slug.clone(), format!("`{slug}` {why}"))),
+                None => missing.push((slug.clone(), format!("`{slug}` has no emulation in this engine"))),
+            }
             continue;
         };
         for (_, port) in catalog::ports_of(&emulated).filter(|(owner, _)| owner == slug) {
-            let number = port.number.checked_add(network.port_offset).ok_or_else(|| {
-                EngineError::new(
-                    ErrorKind::Environment,
-                    format!(
-                        "port {} of {slug} with a port_offset of {} is over 65535",
-                        port.number, network.port_offset
-                    ),
-                )
-                .remedy("choose a smaller `port_offset` in [general]")
-            })?;
-            let want = |role, group| Want {
-                service: slug.clone(),
-                number: port.number,
-                transport: port.transport,
-                port: number,
-                role,
-                group,
-            };
-            wants.push(want(ListenerRole::Main, None));
-            wants.extend(port.group.map(|group| want(ListenerRole::Group, Some(group))));
+            wants.push(want(port.number, port.transport, ListenerRole::Main, None)?);
+            if port.group.is_some() {
+                wants.push(want(port.number, port.transport, ListenerRole::Group, port.group)?);
+            }
         }
         if let Some((transport, count)) = service.spare {
             let spare = || Want {
@@ -280,6 +281,15 @@ fn wanted(decky: &Decky, network: &Network) -> Result<(Vec<Want>, Missing), Engi
         .remedy("`decnet services` lists those that have one"));
     }
     Ok((wants, missing))
+}
+
+/// Where a port of a service is on the wire.
+fn shifted(slug: &str, number: u16, offset: u16) -> Result<u16, EngineError> {
+    number.checked_add(offset).ok_or_else(|| {
+        let message = format!("port {number} of {slug} with a port_offset of {offset} is over 65535");
+        EngineError::new(ErrorKind::Environment, message)
+            .remedy("choose a smaller `port_offset` in [general]")
+    })
 }
 
 /// Makes the socket of `want` at `address`, for the decky at `ip`.

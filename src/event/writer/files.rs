@@ -203,7 +203,7 @@ impl Files {
     }
 }
 
-fn give(file: &OwnedFd, uid: u32) -> rustix::io::Result<()> {
+pub(super) fn give(file: &OwnedFd, uid: u32) -> rustix::io::Result<()> {
     rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))
 }
 
@@ -211,7 +211,7 @@ fn length(file: &OwnedFd) -> io::Result<u64> {
     Ok(u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0))
 }
 
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(file, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

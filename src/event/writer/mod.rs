@@ -7,6 +7,7 @@
 //! Its sandbox: files below the events directory and no others, TCP and UDP out (for the log target)
 //! but no listening. It looks up no names: the supervisor sends addresses along.
 
+pub(super) mod casts;
 mod files;
 mod forward;
 
@@ -19,11 +20,13 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::net::RecvFlags;
 
+use super::cast::{self, Chunk};
 use super::control::{Message, Received, Stats, receive, send};
 use super::{DATAGRAM_MAX, Event, line, syslog};
 use crate::host::sandbox::{self, SandboxError};
 use crate::host::sys;
 use crate::model::{DeckyName, LogTarget};
+use casts::Casts;
 use files::Files;
 use forward::Forward;
 
@@ -90,6 +93,8 @@ pub fn run(control_fd: RawFd) -> Result<(), WriterError> {
     let named = |source| WriterError::Directory { dir: dir.display().to_string(), source };
     let owner = rustix::process::geteuid().is_root().then_some(UID);
     let files = Files::open(&dir, quota, segment, owner).map_err(named)?;
+    // Events are worth more than recordings: without a place for these it goes on.
+    let casts = Casts::open(files.directory(), casts::QUOTA.min(quota), files.owner());
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?;
     // Files that could not be given away are still root's: it stays root then, without its powers.
     let uid = files.owner().unwrap_or_else(|| rustix::process::geteuid().as_raw());
@@ -99,6 +104,7 @@ pub fn run(control_fd: RawFd) -> Result<(), WriterError> {
         epoll,
         control,
         files,
+        casts,
         forward: Forward::default(),
         workers: BTreeMap::new(),
         next: FIRST_WORKER,
@@ -127,6 +133,7 @@ struct Writer {
     epoll: OwnedFd,
     control: OwnedFd,
     files: Files,
+    casts: io::Result<Casts>,
     forward: Forward,
     workers: BTreeMap<u64, Worker>,
     next: u64,
@@ -227,8 +234,27 @@ impl Writer {
             };
             let Some(length) = got else {
                 self.workers.remove(&token);
+                if let Ok(casts) = &mut self.casts {
+                    casts.forget(token);
+                }
                 return;
             };
+            if buffer.first() == Some(&cast::MARK) {
+                let Some(chunk) = buffer.get(..length).and_then(Chunk::parse) else {
+                    self.stats.invalid += 1;
+                    continue;
+                };
+                // The observer records nothing.
+                let Some(decky) = worker.decky.as_ref().map(DeckyName::as_str) else { continue };
+                let taken = match &mut self.casts {
+                    Ok(casts) => casts.take(token, decky, &chunk).map_err(|e| e.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                if let Err(error) = taken {
+                    self.stats.disk_error = Some(format!("cannot record a session: {error}"));
+                }
+                continue;
+            }
             match buffer.get(..length).and_then(|bytes| parse(bytes, worker.decky.as_ref())) {
                 Some(event) => self.take(event),
                 None => self.stats.invalid += 1,

@@ -161,3 +161,29 @@ fn custom_services_may_be_repeated_not_redefined() {
     case.spec.customs.clear();
     assert_eq!(case.ok().forget_customs, ["shop"]);
 }
+
+#[test]
+fn a_custom_service_runs_by_its_conversation() {
+    let mut case = Case::new(Mode::Additive, Fleet::default(), vec![services(spec("a"), &["shop"])]);
+    case.spec.customs = vec![custom("shop", "shop:1")];
+    let refusals = case.plan().unwrap_err();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert!(refusals[0].message.contains("docker engine") && refusals[0].message.contains("[custom-shop]"));
+    case.spec.customs[0].talk.banner = "hi".to_owned();
+    let fleet = fixtures::apply(&case.fleet, &case.ok());
+    // Another conversation is a change of who runs it, and of nobody else.
+    let deckies = vec![services(spec("a"), &["shop"]), services(spec("b"), &["ssh"])];
+    let mut case = Case::new(Mode::Additive, fleet, vec![services(spec("b"), &["ssh"])]);
+    let fleet = fixtures::apply(&case.fleet, &case.ok());
+    case = Case::new(Mode::Replace, fleet, deckies);
+    case.spec.customs = vec![custom("shop", "shop:1")];
+    case.spec.customs[0].talk.banner = "ho".to_owned();
+    case.spec.customs[0].talk.answers = vec!["PASS {secret=x} => y".to_owned()];
+    let plan = case.ok();
+    assert_eq!((plan.changes.len(), plan.changes[0].name.as_str()), (1, "a"));
+    let fields: Vec<_> = plan.changes[0].fields.iter().map(|f| (f.path.as_str(), f.secret)).collect();
+    assert_eq!(fields, [("custom-shop.answers", true), ("custom-shop.banner", false)]);
+    // Nothing said of it keeps what was said.
+    case.spec.customs.clear();
+    assert!(case.ok().changes.is_empty());
+}

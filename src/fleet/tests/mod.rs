@@ -40,5 +40,10 @@ pub(super) fn kinds(refusals: &[Refusal]) -> Vec<RefusalKind> {
 }
 
 pub(super) fn custom(slug: &str, binary: &str) -> CustomService {
-    CustomService { slug: slug.to_owned(), binary: binary.to_owned(), exec: Vec::new(), ports: vec![9999] }
+    CustomService {
+        slug: slug.to_owned(),
+        binary: binary.to_owned(),
+        ports: vec![9999],
+        ..CustomService::default()
+    }
 }

@@ -163,3 +163,18 @@ fn the_json_form_has_the_words_of_the_contract() {
         ["create", "change", "replace", "repair", "remove", "unchanged"]
     );
 }
+
+#[test]
+fn mutations_leave_custom_services_alone() {
+    let mut mine = custom("mine", "");
+    mine.ports = vec![22, 80];
+    let mut case = Case::new(Mode::Additive, Fleet::default(), vec![services(spec("a"), &["mine", "ftp"])]);
+    case.spec.customs = vec![mine];
+    let fleet = fixtures::apply(&case.fleet, &case.ok());
+    for byte in 0..20 {
+        let plan = plan_mutate(&fleet, Selection::All, &Seed::new([byte; 32]), NOW, &emulated).unwrap();
+        let drawn = &plan.changes[0].after.as_ref().unwrap().services;
+        assert_eq!(drawn.iter().filter(|s| *s == "mine").count(), 1, "{drawn:?}");
+        assert!(drawn.len() > 1 && !drawn.iter().any(|s| s == "ssh" || s == "http"), "{drawn:?}");
+    }
+}

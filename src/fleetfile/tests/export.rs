@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::clean;
 use crate::fleetfile::{Options, WriteError, load, write};
 use crate::model::{
-    CustomService, Decky, Fleet, Identity, Network, Probing, Recorded, Seed, Settings, State,
+    CustomService, Decky, Fleet, Identity, Network, Probing, Recorded, Seed, Settings, State, Talk,
 };
 
 fn settings(value: &Value) -> Settings {
@@ -89,6 +89,15 @@ fn a_whole_fleet_comes_back() {
             binary: "r/app:1".to_owned(),
             exec: vec!["/app".to_owned(), "-v".to_owned()],
             ports: vec![1, 2],
+            udp_ports: vec![3],
+            talk: Talk {
+                banner: "220 {hostname}\\r\\n".to_owned(),
+                answers: vec!["USER {user} => 331 = # no comment".to_owned(), "[x] => [y]".to_owned()],
+                default: "*%".to_owned(),
+                close: true,
+                timeout: Some(9),
+                tls: true,
+            },
         }],
         ..Fleet::default()
     };

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{clean, codes, names, read};
+use crate::model::Conversation;
 use crate::model::{Driver, Probing};
 
 #[test]
@@ -120,4 +121,17 @@ fn customs_are_known_before_they_are_defined() {
     assert_eq!(custom.ports, [8080, 9090]);
     assert_eq!(names(&loaded), ["a"]);
     assert_eq!(loaded.spec.deckies[0].service_config["my-app"]["mode"], "x");
+}
+
+#[test]
+fn the_conversation_in_the_readme_is_one() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("### A service of your own\n\n```ini\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let custom = clean(text).spec.customs.remove(0);
+    assert_eq!((custom.unplayable(), custom.talk.answers.len(), custom.talk.timeout), (None, 6, Some(60)));
+    let talk = Conversation::of(&custom).unwrap();
+    let heard = talk.line("pass", b"4711").unwrap();
+    assert!(heard.accepted && heard.reply.go.as_deref() == Some("in"));
+    assert_eq!(talk.line("", b"kim").unwrap().rule, 5);
 }

@@ -35,6 +35,10 @@ const TABLE: &[(&str, usize, usize, &str)] = &[
     ("bad-name", 1, 2, "[a b]\nservices=ssh\n"),
     ("bad-name", 1, 2, "[ a ]\nservices=ssh\n"),
     ("bad-custom", 1, 2, "[custom-]\n[a]\nservices=ssh\n"),
+    ("bad-talk", 4, 2, "[custom-x]\nanswers =\n a => b\n c\n[a]\nservices=x\n"),
+    ("bad-talk", 2, 8, "[custom-x]\nbanner=\\q\n[a]\nservices=x\n"),
+    ("bad-talk", 2, 9, "[custom-x]\ntimeout=900\n[a]\nservices=x\n"),
+    ("bad-talk", 2, 5, "[custom-x]\ntls=maybe\n[a]\nservices=x\n"),
     ("custom-takes-builtin", 1, 2, "[custom-ssh]\n[a]\nservices=ssh\n"),
     ("unknown-key", 3, 1, "[a]\nservices=ssh\nservice=http\n"),
     ("unknown-key", 1 + 1, 1, "[general]\nnetwork=10.0.0.0/24\n[a]\nservices=ssh\n"),
@@ -255,7 +259,7 @@ fn a_default_is_complained_about_once() {
 
 #[test]
 fn customs_of_the_fleet_are_known() {
-    let known = [CustomService { slug: "mine".into(), binary: String::new(), exec: vec![], ports: vec![] }];
+    let known = [CustomService { slug: "mine".into(), ..CustomService::default() }];
     let options = Options { name: "", strict: true, known_customs: &known };
     let loaded = load(b"[a]\nservices=mine\n[a.mine]\nanything=goes\n", &options);
     assert_eq!(codes(&loaded), [""; 0]);

@@ -8,6 +8,8 @@ fn an_intent_comes_back_whole_and_survives_reopening() {
         binary: "vendor/plc:1".to_owned(),
         exec: vec!["run".to_owned(), "--all".to_owned()],
         ports: vec![502],
+        talk: crate::model::Talk { banner: "\\x00".to_owned(), ..Default::default() },
+        ..CustomService::default()
     };
     let mut store = home.store();
     let empty = store.fleet().unwrap();

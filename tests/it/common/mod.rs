@@ -1,5 +1,7 @@
 //! A hermetic environment: own state directory, own loopback network, cleared variables, fixed seed.
 
+pub mod hostile;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -152,6 +154,40 @@ impl World {
         let ran = self.run(&["engine", "status", "-o", "json"]);
         let value: serde_json::Value = serde_json::from_str(&ran.out).ok()?;
         i32::try_from(value["pid"].as_i64()?).ok()
+    }
+}
+
+impl World {
+    /// Every stored event, after checking that its line is clean JSON of ours and nobody's forgery, that
+    /// every form of `events` is clean, and that so are the recordings.
+    pub fn clean_events(&self) -> Vec<serde_json::Value> {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(self.state().join("events")).expect("the events") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_none_or(|e| e != "jsonl") {
+                continue;
+            }
+            let stored = std::fs::read(&path).expect("an event file");
+            assert!(hostile::is_clean(&stored), "{}", path.display());
+            for line in stored.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+                let value: serde_json::Value = serde_json::from_slice(line)
+                    .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(line)));
+                assert_eq!(value["format_version"], 1);
+                assert_ne!(value["decky"], "forged");
+                all.push(value);
+            }
+        }
+        for form in ["table", "wide", "json", "jsonl", "hashcat", "john"] {
+            let shown = self.run(&["events", "--color", "never", "-o", form]).ok();
+            assert!(hostile::is_clean(shown.as_bytes()), "{form}");
+        }
+        let csv = self.run(&["events", "-o", "csv"]).ok().replace("\r\n", "\n");
+        assert!(hostile::is_clean(csv.as_bytes()));
+        for entry in std::fs::read_dir(self.state().join("events/sessions")).expect("the recordings") {
+            let path = entry.expect("an entry").path();
+            assert!(hostile::is_clean(&std::fs::read(&path).expect("a recording")), "{}", path.display());
+        }
+        all
     }
 }
 

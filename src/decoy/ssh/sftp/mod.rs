@@ -6,10 +6,9 @@ mod wire;
 
 use std::collections::VecDeque;
 
-use sha2::{Digest, Sha256};
-
 use self::wire::{PACKET_MAX, Reader, Writer};
 use super::channel::{Program, Shared, Step};
+use crate::decoy::upload::Upload;
 use crate::decoy::vfs::{Stat, VfsError};
 use crate::event::Kind;
 
@@ -124,14 +123,8 @@ impl Server {
 fn closed(file: &OpenFile, shared: &Shared) {
     if file.written {
         let stored = shared.vfs.read(&file.path).unwrap_or_default();
-        shared
-            .event(Kind::File, "upload")
-            .outcome(true)
-            .bytes("file.path", file.path.as_bytes())
-            .field("file.size", stored.len())
-            .text("file.hash.sha256", &hex::encode(Sha256::digest(&stored)))
-            .bytes("file.content", &stored)
-            .emit();
+        let draft = shared.event(Kind::File, "upload").outcome(true);
+        Upload::of(&stored).emit(draft.bytes("file.path", file.path.as_bytes()));
     } else if file.read {
         shared
             .event(Kind::File, "download")
