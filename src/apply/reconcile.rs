@@ -142,7 +142,12 @@ impl<E: Engine> Loop<E> {
                     self.poll_at = Instant::now() + POLL;
                     self.load();
                 }
-                () = tokio::time::sleep_until(act_at), if self.act_at.is_some() => self.act(),
+                () = tokio::time::sleep_until(act_at), if self.act_at.is_some() => {
+                    // Nothing to record, so no look follows by itself: who waits is told after one all the same.
+                    if !self.act() && !self.waiters.is_empty() {
+                        self.load();
+                    }
+                }
                 () = tokio::time::sleep_until(draw_at) => self.draw(),
             }
         }
@@ -267,11 +272,11 @@ impl<E: Engine> Loop<E> {
         names.filter_map(|name| self.engine.held(&name).map(|held| (name, held))).collect()
     }
 
-    /// Takes the steps from what runs to what is recorded.
-    fn act(&mut self) {
+    /// Takes the steps from what runs to what is recorded. Whether there is something to record, or was.
+    fn act(&mut self) -> bool {
         self.act_at = None;
         if !self.loaded {
-            return;
+            return false;
         }
         let began_at = Instant::now();
         // A row that was written since the last load still reads as it was before.
@@ -311,6 +316,7 @@ impl<E: Engine> Loop<E> {
             self.reported.extend(outcomes.into_iter().map(|o| (o.name.clone(), (number, o))));
         }
         self.act_cost = began_at.elapsed();
+        self.recording || !self.reported.is_empty()
     }
 
     /// How it is to end, when it is told to.

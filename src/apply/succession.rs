@@ -116,6 +116,18 @@ impl Succession {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn only_who_knows_the_form_takes_the_place() {
+        for (program, why) in
+            [("/bin/true", "another form"), ("/nonexistent", "No such file"), ("/", "denied")]
+        {
+            let error = fits(Path::new(program)).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Environment);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        assert!(form().ends_with(&format!("{FORMAT}\n")));
+    }
+
     #[test]
     fn the_next_program_gets_the_same_arguments() {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();

@@ -28,6 +28,11 @@ impl Waiters {
         self.0.push(Waiter { after, names, tell });
     }
 
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Tells everybody that it will not come to an end.
     pub(super) fn fail(&mut self, error: &EngineError) {
         for waiter in self.0.drain(..) {
