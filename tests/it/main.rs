@@ -13,6 +13,7 @@ mod clients_windows;
 mod common;
 mod environment;
 mod events;
+mod every_service;
 mod fleetfile;
 mod generated;
 mod guard;
