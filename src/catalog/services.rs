@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::setting::Setting;
-use super::settings::{DNS, FTP, HTTP, HTTPS, MAILBOX, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY};
+use super::settings::{
+    DNS, FTP, HTTP, HTTPS, MAILBOX, MQTT, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, VNC,
+};
 use crate::model::Transport;
 
 /// A port that belongs to a service.
@@ -99,7 +101,7 @@ static SERVICES: [Service; 29] = [
         &[],
     ),
     Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
-    Service::new("mqtt", "MQTT", &[tcp(1883)], &[]),
+    Service::new("mqtt", "MQTT", &[tcp(1883)], MQTT).emulated(),
     Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], &[]),
     Service::new("mysql", "MySQL", &[tcp(3306)], MYSQL).emulated(),
     Service::new("pop3", "POP3", &[tcp(110), tcp(995)], MAILBOX),
@@ -115,7 +117,7 @@ static SERVICES: [Service; 29] = [
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
     Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]) },
-    Service::new("vnc", "VNC", &[tcp(5900)], &[]),
+    Service::new("vnc", "VNC", &[tcp(5900)], VNC).emulated(),
 ];
 
 /// Every service, by slug.

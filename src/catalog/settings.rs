@@ -157,3 +157,37 @@ pub(super) const DNS: &[Setting] = &[
     Setting::new("forward_window", Text, Some("1.0"), "length of the window in seconds"),
     Setting::new("state_path", Text, Some(""), "file its counters are kept in; blank: none"),
 ];
+
+pub(super) const MQTT: &[Setting] = &[
+    Setting::new("version", Text, None, "version of Mosquitto; drawn from the decky's identity without it"),
+    Setting::new("user", Text, None, "account that gets in"),
+    Setting::new("password", Password, None, "password of the account"),
+    Setting::new(
+        "accept_all",
+        Bool,
+        None,
+        "whether everybody gets in, with any name and password; without it: yes, unless there is an account",
+    ),
+    Setting::new(
+        "persona",
+        Enum(&["water_plant", "building_hvac", "solar_farm", "factory_line", "smart_home"]),
+        None,
+        "whose readings are on the broker; drawn from the decky's identity without it",
+    ),
+    Setting::new(
+        "custom_topics",
+        TextArea,
+        None,
+        "further retained messages, `topic = payload` on each line",
+    ),
+];
+
+pub(super) const VNC: &[Setting] = &[
+    Setting::new(
+        "server",
+        Enum(&["tigervnc", "x11vnc", "tightvnc", "ultravnc", "realvnc"]),
+        None,
+        "server it looks like; drawn from the decky's identity without it",
+    ),
+    Setting::new("password", Password, None, "password that shows a login screen; without it none does"),
+];

@@ -5,9 +5,11 @@
 
 mod accounts;
 pub mod ber;
+mod buffered;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
+pub mod mqtt;
 pub mod mysql;
 pub mod redis;
 pub mod session;
@@ -20,6 +22,7 @@ pub(crate) mod testing;
 pub mod tls;
 mod uptime;
 pub mod vfs;
+pub mod vnc;
 pub mod worker;
 
 use std::future::Future;
@@ -63,10 +66,12 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "ftp" => ftp::build,
         "http" => http::build,
+        "mqtt" => mqtt::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,
+        "vnc" => vnc::build,
         _ => return None,
     })
 }
