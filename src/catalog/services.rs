@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::setting::Setting;
 use super::settings::{
-    DNS, FTP, HTTP, HTTPS, MAILBOX, MQTT, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, VNC,
+    DNS, FTP, HTTP, HTTPS, MAILBOX, MONGODB, MQTT, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, VNC,
 };
 use crate::model::Transport;
 
@@ -100,7 +100,7 @@ static SERVICES: [Service; 29] = [
         &[group(5355, [224, 0, 0, 252]), group(5353, [224, 0, 0, 251]), tcp(5355)],
         &[],
     ),
-    Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
+    Service::new("mongodb", "MongoDB", &[tcp(27017)], MONGODB).emulated(),
     Service::new("mqtt", "MQTT", &[tcp(1883)], MQTT).emulated(),
     Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], &[]),
     Service::new("mysql", "MySQL", &[tcp(3306)], MYSQL).emulated(),

@@ -158,6 +158,18 @@ pub(super) const DNS: &[Setting] = &[
     Setting::new("state_path", Text, Some(""), "file its counters are kept in; blank: none"),
 ];
 
+pub(super) const MONGODB: &[Setting] = &[
+    Setting::new("version", Text, None, "server version; drawn from the decky's identity without it"),
+    Setting::new("user", Text, None, "account that gets in; with it everybody has to log in"),
+    Setting::new("password", Password, None, "password of the account"),
+    Setting::new(
+        "auth",
+        Bool,
+        None,
+        "whether a login is asked for; without it: only when there is an account",
+    ),
+];
+
 pub(super) const MQTT: &[Setting] = &[
     Setting::new("version", Text, None, "version of Mosquitto; drawn from the decky's identity without it"),
     Setting::new("user", Text, None, "account that gets in"),

@@ -9,9 +9,11 @@ mod buffered;
 pub mod datagram;
 pub mod ftp;
 pub mod http;
+pub mod mongodb;
 pub mod mqtt;
 pub mod mysql;
 pub mod redis;
+mod scram;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
@@ -66,6 +68,7 @@ pub fn registry(slug: &str) -> Option<Build> {
     Some(match slug {
         "ftp" => ftp::build,
         "http" => http::build,
+        "mongodb" => mongodb::build,
         "mqtt" => mqtt::build,
         "mysql" => mysql::build,
         "redis" => redis::build,
