@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::setting::Setting;
 use super::settings::{
-    DNS, FTP, HTTP, HTTPS, MAILBOX, MONGODB, MQTT, MYSQL, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, VNC,
+    DNS, FTP, HTTP, HTTPS, MAILBOX, MONGODB, MQTT, MYSQL, POSTGRES, RDP, REDIS, SHELL, SMTP, SMTP_RELAY, VNC,
 };
 use crate::model::Transport;
 
@@ -105,7 +105,7 @@ static SERVICES: [Service; 29] = [
     Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], &[]),
     Service::new("mysql", "MySQL", &[tcp(3306)], MYSQL).emulated(),
     Service::new("pop3", "POP3", &[tcp(110), tcp(995)], MAILBOX),
-    Service::new("postgres", "PostgreSQL", &[tcp(5432)], &[]),
+    Service::new("postgres", "PostgreSQL", &[tcp(5432)], POSTGRES).emulated(),
     Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP),
     Service::new("redis", "Redis", &[tcp(6379)], REDIS).emulated(),
     Service::new("sip", "SIP", &[tcp(5060), udp(5060)], &[]),

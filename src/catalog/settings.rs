@@ -194,6 +194,18 @@ pub(super) const MQTT: &[Setting] = &[
     ),
 ];
 
+pub(super) const POSTGRES: &[Setting] = &[
+    Setting::new("version", Text, None, "server version; drawn from the decky's identity without it"),
+    Setting::new(
+        "auth",
+        Enum(&["scram-sha-256", "md5", "password", "trust"]),
+        None,
+        "how clients log in; without it as the version does by default",
+    ),
+    Setting::new("user", Text, Some("postgres"), "account that gets in"),
+    Setting::new("password", Password, Some("postgres"), "password of the account; blank: nobody gets in"),
+];
+
 pub(super) const VNC: &[Setting] = &[
     Setting::new(
         "server",

@@ -12,6 +12,7 @@ pub mod http;
 pub mod mongodb;
 pub mod mqtt;
 pub mod mysql;
+pub mod postgres;
 pub mod redis;
 mod scram;
 pub mod session;
@@ -71,6 +72,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "mongodb" => mongodb::build,
         "mqtt" => mqtt::build,
         "mysql" => mysql::build,
+        "postgres" => postgres::build,
         "redis" => redis::build,
         "ssh" => ssh::build,
         "telnet" => telnet::build,

@@ -104,10 +104,6 @@ const PLANTS: [Plant; 5] = [
     },
 ];
 
-/// Words of the setting `persona`.
-pub(super) const WORDS: &[&str] =
-    &["water_plant", "building_hvac", "solar_farm", "factory_line", "smart_home"];
-
 /// Most topics of the setting `custom_topics`.
 const CUSTOM_MAX: usize = 100;
 
@@ -292,7 +288,8 @@ mod tests {
         let at = 1_760_000_000;
         assert_eq!(topics.readings(at), topics.readings(at + 1));
         assert_ne!(topics.readings(at), topics.readings(at + 600));
-        assert!(WORDS.iter().all(|w| PLANTS.iter().any(|p| p.word == *w)));
+        let setting = crate::catalog::service("mqtt").unwrap().setting("persona").unwrap();
+        assert!(setting.kind.choices().iter().eq(PLANTS.iter().map(|p| &p.word)));
         let settings =
             [("custom_topics".to_owned(), "a/b = 1\n#/x = 2\nnothing\n".into())].into_iter().collect();
         let topics = Topics::new(&testing::persona(&["mqtt"]), &settings, "2.0.11".into());
