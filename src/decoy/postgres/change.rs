@@ -258,7 +258,7 @@ impl Engine<'_> {
             let text = format!("extension \"{name}\" already exists");
             return Err(Error::new("42710", text, ("extension.c", 1795, "CreateExtension")));
         }
-        if !catalog::EXTENSIONS.contains(&name) {
+        if !catalog::EXTENSIONS.split(' ').any(|e| e == name) {
             let product = self.context.product;
             let folder = match (product.windows, product.tls) {
                 (true, _) => format!("C:/Program Files/PostgreSQL/{}/share/extension", product.major),

@@ -14,10 +14,9 @@ use super::product::Product;
 use super::select::{Rows, no_relation};
 use super::value::{Type, Value};
 use super::wire::Error;
-use super::{catalog, select};
+use super::{bait, catalog, select};
 use crate::decoy::session::Recorder;
 use crate::decoy::shell::Shell;
-use crate::decoy::uptime;
 use crate::decoy::vfs::Vfs;
 use crate::event::Kind;
 use crate::model::Persona;
@@ -83,7 +82,7 @@ pub(super) struct Engine<'a> {
     pub(super) extensions: Vec<String>,
     pub(super) objects: BTreeMap<i64, Vec<u8>>,
     pub(super) opened: i64,
-    settings: BTreeMap<String, String>,
+    pub(super) settings: BTreeMap<String, String>,
     /// `I`, `T` or `E`.
     pub(super) transaction: u8,
     pub(super) notices: Vec<Error>,
@@ -106,9 +105,9 @@ impl<'a> Engine<'a> {
         context.files.become_user(owner.0, owner.1);
         let scram = context.product.scram();
         Self {
-            tables: catalog::tables(seed, &context.database, context.persona.born),
-            roles: catalog::roles(seed, context.account, scram),
-            databases: catalog::databases(seed),
+            tables: bait::tables(seed, &context.database, context.persona.born),
+            roles: bait::roles(seed, context.account, scram),
+            databases: bait::databases(seed),
             extensions: vec!["plpgsql".into()],
             objects: BTreeMap::new(),
             opened: 0,
@@ -156,133 +155,6 @@ impl<'a> Engine<'a> {
 
     pub(super) fn transaction_id(&self) -> i64 {
         731 + self.oid - 16_384
-    }
-
-    /// Now, as the server writes it.
-    pub(super) fn now(&self) -> String {
-        let now = jiff::Timestamp::now();
-        let whole = now.to_string();
-        let date = whole.get(..19).unwrap_or_default().replace('T', " ");
-        format!("{date}.{:06}+00", now.subsec_microsecond() + i32::from(now.subsec_microsecond() == 0))
-    }
-
-    /// What functions without arguments say of the session and the server.
-    pub(super) fn about(&self, name: &str, first: &str) -> Option<Value> {
-        let context = &self.context;
-        let shown = |second: i64, fraction: &str| {
-            let at = jiff::Timestamp::from_second(second).map(|t| t.to_string()).unwrap_or_default();
-            Value::Text(format!("{}.{fraction}+00", at.replace('T', " ").trim_end_matches('Z')))
-        };
-        Some(match name {
-            "version" => Value::text(context.product.full.clone()),
-            "current_user" | "session_user" | "user" | "current_role" => Value::text(context.user.clone()),
-            "current_database" | "current_catalog" => Value::text(context.database.clone()),
-            "current_schema" => Value::text("public"),
-            "current_schemas" => Value::text(if first == "t" { "{pg_catalog,public}" } else { "{public}" }),
-            "current_query" => Value::text(self.statement.clone()),
-            "pg_backend_pid" => Value::Int(i64::from(context.pid)),
-            "inet_server_addr" => Value::Text(context.persona.ip.to_string()),
-            "inet_server_port" => Value::Int(5432),
-            "inet_client_addr" => Value::Text(context.peer.ip().to_string()),
-            "inet_client_port" => Value::Int(i64::from(context.peer.port())),
-            "getdatabaseencoding" | "pg_client_encoding" => Value::text("UTF8"),
-            "now"
-            | "current_timestamp"
-            | "clock_timestamp"
-            | "statement_timestamp"
-            | "transaction_timestamp"
-            | "localtimestamp" => Value::Text(self.now()),
-            "current_date" => Value::text(self.now().get(..10).unwrap_or_default()),
-            "current_time" => Value::text(self.now().get(11..).unwrap_or_default()),
-            "pg_postmaster_start_time" | "pg_conf_load_time" => {
-                let now = jiff::Timestamp::now().as_second();
-                let fraction = self.context.persona.seed.number("postgres/started", 899_999) + 100_000;
-                shown(uptime::booted(self.context.persona, now).saturating_add(9), &fraction.to_string())
-            }
-            _ => return None,
-        })
-    }
-
-    /// The name of a role.
-    pub(super) fn role_name(&self, oid: i64) -> String {
-        if oid == 6171 {
-            return "pg_database_owner".into();
-        }
-        let found = self.roles.iter().find(|r| r.oid == oid);
-        found.map_or_else(|| format!("unknown (OID={oid})"), |r| r.name.clone())
-    }
-
-    /// The error for a parameter that does not exist.
-    pub(super) fn no_parameter(name: &str) -> Error {
-        let text = format!("unrecognized configuration parameter \"{name}\"");
-        Error::new("42704", text, ("guc.c", 5766, "find_option"))
-    }
-
-    /// All parameters that are shown.
-    pub(super) fn parameters(&self) -> Vec<(String, String)> {
-        let product = self.context.product;
-        let config = match (product.windows, product.data.starts_with("/var/lib/postgresql/") && product.tls)
-        {
-            (false, true) => format!("/etc/postgresql/{}/main", product.major),
-            _ => product.data.clone(),
-        };
-        let version = product.shown.split(' ').next().unwrap_or_default();
-        let mut parts = version.split('.').map(|p| p.parse().unwrap_or(0u32));
-        let number = parts.next().unwrap_or(0) * 10_000 + parts.next().unwrap_or(0);
-        let moving = [
-            ("application_name", self.context.application.clone()),
-            ("cluster_name", if product.tls { format!("{}/main", product.major) } else { String::new() }),
-            ("config_file", format!("{config}/postgresql.conf")),
-            ("data_directory", product.data.clone()),
-            ("hba_file", format!("{config}/pg_hba.conf")),
-            ("ident_file", format!("{config}/pg_ident.conf")),
-            ("is_superuser", if self.superuser() { "on" } else { "off" }.to_owned()),
-            ("password_encryption", if product.scram() { "scram-sha-256" } else { "md5" }.to_owned()),
-            ("server_version", product.shown.clone()),
-            ("server_version_num", number.to_string()),
-            ("session_authorization", self.context.user.clone()),
-            ("ssl", if product.tls { "on" } else { "off" }.to_owned()),
-        ];
-        let mut all: BTreeMap<String, String> =
-            PARAMETERS.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        all.extend(moving.into_iter().map(|(n, v)| (n.to_owned(), v)));
-        all.extend(self.settings.clone());
-        all.into_iter().collect()
-    }
-
-    /// The value of a parameter.
-    pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        self.parameters().into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// Sets a parameter.
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let known = self.parameters().into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        // Names with a dot are anybody's.
-        let name = match known {
-            Some((name, _)) => name,
-            None if name.contains('.') && self.settings.len() < 64 => name.to_owned(),
-            None => return Err(Self::no_parameter(name)),
-        };
-        if [
-            "server_version",
-            "data_directory",
-            "config_file",
-            "server_encoding",
-            "is_superuser",
-            "integer_datetimes",
-        ]
-        .contains(&name.as_str())
-        {
-            let text = format!("parameter \"{name}\" cannot be changed");
-            return Err(Error::new("55P02", text, ("guc.c", 7405, "set_config_option_ext")));
-        }
-        self.settings.insert(name, value.chars().take(1024).collect());
-        Ok(())
-    }
-
-    fn superuser(&self) -> bool {
-        self.roles.iter().any(|r| r.name == self.context.user && r.superuser)
     }
 
     /// Records that a file was named, and what would have been written to it.
@@ -420,7 +292,16 @@ impl<'a> Engine<'a> {
             }
             "alter" => match second.as_str() {
                 "user" | "role" => return self.role(parser, "ALTER ROLE"),
-                "system" => "ALTER SYSTEM",
+                "system" => {
+                    parser.at += 1;
+                    if parser.word("set") {
+                        let name = parser.name()?;
+                        if self.parameter(&name).is_none() {
+                            return Err(Self::no_parameter(&name));
+                        }
+                    }
+                    "ALTER SYSTEM"
+                }
                 "table" => return self.alter_table(parser),
                 "database" => "ALTER DATABASE",
                 "" => return Err(parser.wrong()),
@@ -477,7 +358,9 @@ impl<'a> Engine<'a> {
     /// What comes of loading a library: there is none, or it is not one of PostgreSQL's.
     pub(super) fn library(&self, path: &str) -> Error {
         self.file_seen("load", path, None);
-        if self.context.files.stat(&self.path(path)).is_err() {
+        // The C library is everywhere, though the decoy's file system does without.
+        let known = path.contains("/libc.so") || self.context.files.stat(&self.path(path)).is_ok();
+        if !known {
             let text = format!("could not access file \"{path}\": No such file or directory");
             return Error::new("58P01", text, ("dfmgr.c", 208, "internal_load_library"));
         }
@@ -616,77 +499,3 @@ impl<'a> Engine<'a> {
         Ok(Outcome::Done(tag.to_owned()))
     }
 }
-
-/// Parameters with fixed values.
-const PARAMETERS: &[(&str, &str)] = &[
-    ("DateStyle", "ISO, MDY"),
-    ("IntervalStyle", "postgres"),
-    ("TimeZone", "Etc/UTC"),
-    ("archive_mode", "off"),
-    ("autovacuum", "on"),
-    ("block_size", "8192"),
-    ("bytea_output", "hex"),
-    ("client_encoding", "UTF8"),
-    ("client_min_messages", "notice"),
-    ("default_tablespace", ""),
-    ("default_transaction_isolation", "read committed"),
-    ("default_transaction_read_only", "off"),
-    ("dynamic_library_path", "$libdir"),
-    ("extra_float_digits", "1"),
-    ("fsync", "on"),
-    ("in_hot_standby", "off"),
-    ("idle_in_transaction_session_timeout", "0"),
-    ("integer_datetimes", "on"),
-    ("jit", "on"),
-    ("lc_collate", "C.UTF-8"),
-    ("lc_ctype", "C.UTF-8"),
-    ("lc_messages", "C.UTF-8"),
-    ("lc_monetary", "C.UTF-8"),
-    ("lc_numeric", "C.UTF-8"),
-    ("lc_time", "C.UTF-8"),
-    ("listen_addresses", "*"),
-    ("lock_timeout", "0"),
-    ("log_directory", "log"),
-    ("log_min_messages", "warning"),
-    ("log_statement", "none"),
-    ("logging_collector", "off"),
-    ("maintenance_work_mem", "64MB"),
-    ("max_connections", "100"),
-    ("max_wal_size", "1GB"),
-    ("port", "5432"),
-    ("row_security", "on"),
-    ("scram_iterations", "4096"),
-    ("search_path", "\"$user\", public"),
-    ("server_encoding", "UTF8"),
-    ("session_preload_libraries", ""),
-    ("shared_buffers", "128MB"),
-    ("shared_preload_libraries", ""),
-    ("standard_conforming_strings", "on"),
-    ("statement_timeout", "0"),
-    ("synchronous_commit", "on"),
-    ("temp_buffers", "8MB"),
-    ("transaction_isolation", "read committed"),
-    ("transaction_read_only", "off"),
-    ("unix_socket_directories", "/var/run/postgresql"),
-    ("wal_level", "replica"),
-    ("work_mem", "4MB"),
-    ("zero_damaged_pages", "off"),
-    ("default_text_search_config", "pg_catalog.english"),
-    ("ssl_cert_file", "/etc/ssl/certs/ssl-cert-snakeoil.pem"),
-    ("ssl_key_file", "/etc/ssl/private/ssl-cert-snakeoil.key"),
-    ("ssl_passphrase_command", ""),
-    ("archive_command", ""),
-    ("local_preload_libraries", ""),
-    ("event_source", "PostgreSQL"),
-    ("jit_provider", "llvmjit"),
-    ("allow_system_table_mods", "off"),
-    ("check_function_bodies", "on"),
-    ("default_table_access_method", "heap"),
-    ("enable_seqscan", "on"),
-    ("escape_string_warning", "on"),
-    ("lo_compat_privileges", "off"),
-    ("xmloption", "content"),
-    ("vacuum_cost_delay", "0"),
-    ("commit_delay", "0"),
-    ("geqo", "on"),
-];

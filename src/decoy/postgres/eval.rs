@@ -4,7 +4,10 @@ use super::ast::Expr;
 use super::engine::Engine;
 use super::value::{Type, Value};
 use super::wire::Error;
-use super::{func, select};
+use super::{call, func, select};
+
+/// A column of any name.
+pub(super) const ANY: &str = "\u{1}";
 
 /// A column that expressions can name.
 #[derive(Clone, Debug)]
@@ -37,6 +40,11 @@ impl Env<'_> {
         if let Some(at) = self.columns.iter().position(|c| fits(&c)) {
             let column = self.columns.get(at)?;
             return Some((column, self.row.get(at).cloned().unwrap_or(Value::Null)));
+        }
+        // System tables that are empty here have whatever column is asked for.
+        let any = |c: &&Column| c.name == ANY && table.is_none_or(|t| t == c.alias);
+        if let Some(column) = self.columns.iter().find(any) {
+            return Some((column, Value::Null));
         }
         self.outer?.find(table, name)
     }
@@ -181,7 +189,7 @@ pub(super) fn eval(engine: &mut Engine<'_>, expr: &Expr, env: &Env<'_>) -> Resul
                     break;
                 }
             }
-            func::call(engine, name, &values, *at)
+            call::call(engine, name, &values, *at)
         }
         Expr::Binary(op, a, b, at) => binary(engine, op, a, b, *at, env),
         Expr::Not(inner) => Ok(match eval(engine, inner, env)? {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::engine::{Engine, Outcome};
 use super::lex::{Spanned, Token, statements, tokens};
+use super::portal::{Portal, Prepared, bind, no_portal, no_statement, parameters};
+use super::reply::{copying, data, description};
 use super::select::{Rows, kinds};
 use super::value::Value;
 use super::wire::{Error, message, ready, text};
@@ -20,21 +22,6 @@ const PREPARED_MAX: usize = 64;
 const SHOWN: usize = 8 * 1024;
 /// Most bytes that a client copies in.
 const COPY_MAX: usize = 1 << 20;
-
-/// A prepared statement.
-struct Prepared {
-    name: String,
-    sql: String,
-    types: Vec<u32>,
-}
-
-/// A statement with its parameters.
-struct Portal {
-    name: String,
-    sql: String,
-    params: Vec<Value>,
-    formats: Vec<u16>,
-}
 
 /// A session's conversation.
 struct Talk<'a, 'e> {
@@ -58,52 +45,6 @@ pub(super) async fn serve(wire: &mut Buffered, engine: &mut Engine<'_>) -> io::R
         }
     }
     Ok(())
-}
-
-/// Columns as a client is told them.
-fn description(rows: &Rows, formats: &[u16]) -> Vec<u8> {
-    let mut body = u16::try_from(rows.columns.len()).unwrap_or(0).to_be_bytes().to_vec();
-    for (at, column) in rows.columns.iter().enumerate() {
-        let (oid, size) = column.kind.wire();
-        body.extend(column.name.bytes().filter(|b| *b != 0).take(63));
-        body.push(0);
-        body.extend_from_slice(&column.origin.0.to_be_bytes());
-        body.extend_from_slice(&column.origin.1.to_be_bytes());
-        body.extend_from_slice(&oid.to_be_bytes());
-        body.extend_from_slice(&size.to_be_bytes());
-        body.extend_from_slice(&(-1i32).to_be_bytes());
-        body.extend_from_slice(&format(formats, at).to_be_bytes());
-    }
-    message(b'T', &body)
-}
-
-/// The format of a column: one for all, or one each.
-fn format(formats: &[u16], at: usize) -> u16 {
-    match formats {
-        [one] => *one,
-        all => all.get(at).copied().unwrap_or(0),
-    }
-}
-
-fn data(rows: &Rows, formats: &[u16], out: &mut Vec<u8>) {
-    for row in &rows.rows {
-        let mut body = u16::try_from(row.len()).unwrap_or(0).to_be_bytes().to_vec();
-        for (at, (value, column)) in row.iter().zip(&rows.columns).enumerate() {
-            let bytes = if format(formats, at) == 1 {
-                value.binary(column.kind)
-            } else {
-                value.shown().map(String::into_bytes)
-            };
-            match bytes {
-                None => body.extend_from_slice(&(-1i32).to_be_bytes()),
-                Some(bytes) => {
-                    body.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes());
-                    body.extend_from_slice(&bytes);
-                }
-            }
-        }
-        out.extend_from_slice(&message(b'D', &body));
-    }
 }
 
 impl Talk<'_, '_> {
@@ -251,7 +192,16 @@ impl Talk<'_, '_> {
     }
 
     fn notices(&mut self) {
+        let least = self.engine.parameter("client_min_messages").unwrap_or_default().to_lowercase();
+        let quiet = |severity: &str| match least.as_str() {
+            "warning" => severity == "NOTICE",
+            "error" | "fatal" | "panic" => true,
+            _ => false,
+        };
         for notice in std::mem::take(&mut self.engine.notices) {
+            if quiet(notice.severity) {
+                continue;
+            }
             self.out.extend_from_slice(&notice.message(self.engine.context.product));
         }
     }
@@ -534,73 +484,3 @@ const VERBS: &[&str] = &[
     "execute",
     "fetch",
 ];
-
-fn no_statement(name: &str) -> Error {
-    let text = if name.is_empty() {
-        "unnamed prepared statement does not exist".to_owned()
-    } else {
-        format!("prepared statement \"{name}\" does not exist")
-    };
-    Error::new("26000", text, ("prepare.c", 451, "FetchPreparedStatement"))
-}
-
-fn no_portal(name: &str) -> Error {
-    Error::new(
-        "34000",
-        format!("portal \"{name}\" does not exist"),
-        ("postgres.c", 2071, "exec_execute_message"),
-    )
-}
-
-/// The highest parameter of a statement.
-fn parameters(sql: &str) -> usize {
-    let pieces = tokens(sql).unwrap_or_default();
-    let number = |t: &Spanned| if let Token::Param(number) = t.0 { number } else { 0 };
-    pieces.iter().map(number).max().unwrap_or(0).min(256)
-}
-
-fn copying(kind: u8, columns: usize) -> Vec<u8> {
-    let mut body = vec![0];
-    body.extend_from_slice(&u16::try_from(columns).unwrap_or(0).to_be_bytes());
-    body.extend(std::iter::repeat_n(0, columns.min(64) * 2));
-    message(kind, &body)
-}
-
-/// Reads a Bind; none when it is malformed.
-fn bind(cursor: &mut Cursor<'_>, prepared: &[Prepared]) -> Option<Result<Portal, Error>> {
-    let name = String::from_utf8_lossy(cursor.text()?).into_owned();
-    let statement = String::from_utf8_lossy(cursor.text()?).into_owned();
-    let Some(found) = prepared.iter().find(|p| p.name == statement) else {
-        return Some(Err(no_statement(&statement)));
-    };
-    let mut kinds = Vec::new();
-    for _ in 0..cursor.be16()?.min(1024) {
-        kinds.push(cursor.be16()?);
-    }
-    let mut params = Vec::new();
-    for at in 0..usize::from(cursor.be16()?.min(1024)) {
-        let length = cursor.be32()?.cast_signed();
-        let Ok(length) = usize::try_from(length) else {
-            params.push(Value::Null);
-            continue;
-        };
-        let bytes = cursor.take(length)?;
-        let whole = match bytes.len() {
-            _ if format(&kinds, at) == 0 => None,
-            2 => bytes.try_into().ok().map(|b| i64::from(i16::from_be_bytes(b))),
-            4 => bytes.try_into().ok().map(|b| i64::from(i32::from_be_bytes(b))),
-            8 => bytes.try_into().ok().map(i64::from_be_bytes),
-            _ => None,
-        };
-        let number = found.types.get(at).is_some_and(|t| matches!(t, 20 | 21 | 23 | 26));
-        params.push(match whole.filter(|_| number) {
-            Some(number) => Value::Int(number),
-            None => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
-        });
-    }
-    let mut formats = Vec::new();
-    for _ in 0..cursor.be16()?.min(1024) {
-        formats.push(cursor.be16()?);
-    }
-    Some(Ok(Portal { name, sql: found.sql.clone(), params, formats }))
-}

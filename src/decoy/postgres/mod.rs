@@ -4,18 +4,24 @@
 //! Bytes were compared with a genuine PostgreSQL 15.20 of Debian 12; numbers in errors before a login also with
 //! 12.22, 13.23, 14.23, 16.9 and 18.1. Programs that a client wants run are imitated by the decoy shell.
 
+mod about;
 mod ast;
 mod auth;
+mod bait;
+mod call;
 mod catalog;
 mod change;
 mod copy;
 mod engine;
 mod eval;
+mod expr;
 mod extended;
 mod files;
 mod func;
 mod lex;
+mod portal;
 mod product;
+mod reply;
 mod select;
 mod value;
 mod wire;
@@ -39,6 +45,8 @@ use crate::model::{Persona, Settings};
 
 /// Longest first packet, as the genuine server has it.
 const STARTUP_MAX: usize = 10_000;
+/// Longest token of GSSAPI that is waited for.
+const TOKEN_MAX: usize = 16_384;
 /// Longest message after the login; a genuine server takes a gigabyte.
 const MESSAGE_MAX: usize = 1 << 20;
 /// Messages after which a session ends.
@@ -123,7 +131,10 @@ impl Postgres {
                     }
                     wire.write(b"G").await?;
                     // Without a key table the first token ends it.
-                    let _ = wire.exact(4).await?;
+                    if let Some(head) = wire.exact(4).await? {
+                        let length = Cursor(&head).be32().and_then(|n| usize::try_from(n).ok());
+                        wire.skip(length.unwrap_or(0).min(TOKEN_MAX)).await?;
+                    }
                     return Ok(());
                 }
                 // CancelRequest: never answered.
@@ -236,10 +247,21 @@ impl Postgres {
         self.session(wire, &startup).await
     }
 
+    /// Whether there is a role of this name.
+    fn knows(&self, user: &str) -> bool {
+        let own = self.account.as_ref().is_some_and(|(name, _)| name == user);
+        own || user == "postgres" || bait::databases(&self.persona.seed).last().is_some_and(|app| app == user)
+    }
+
     async fn session(&self, mut wire: Buffered, startup: &Startup) -> io::Result<()> {
         let user = String::from_utf8_lossy(&startup.user).into_owned();
         let database = String::from_utf8_lossy(&startup.database).into_owned();
-        let databases = catalog::databases(&self.persona.seed);
+        let databases = bait::databases(&self.persona.seed);
+        if self.method == Method::Trust && !self.knows(&user) {
+            let text = format!("role \"{user}\" does not exist");
+            let error = Error::fatal("28000", text, ("miscinit.c", 775, "InitializeSessionUserId"));
+            return self.refuse(&mut wire, error).await;
+        }
         if !databases.contains(&database) {
             let text = format!("database \"{database}\" does not exist");
             let error = Error::fatal("3D000", text, ("postinit.c", 948, "InitPostgres"));

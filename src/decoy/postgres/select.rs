@@ -2,7 +2,7 @@
 
 use super::ast::{Expr, From, Select, Source};
 use super::engine::Engine;
-use super::eval::{Column, Env, aggregates, eval, kind};
+use super::eval::{ANY, Column, Env, aggregates, eval, kind};
 use super::func;
 use super::value::{Type, Value};
 use super::wire::Error;
@@ -69,7 +69,7 @@ fn columns(engine: &mut Engine<'_>, select: &Select, outer: Option<&Env<'_>>) ->
     for item in &select.items {
         match &item.expr {
             Expr::Star(table) => {
-                let fits = |c: &&Column| table.as_ref().is_none_or(|t| *t == c.alias);
+                let fits = |c: &&Column| c.name != ANY && table.as_ref().is_none_or(|t| *t == c.alias);
                 let before = out.len();
                 out.extend(scope.iter().filter(fits).cloned());
                 if select.from.is_empty() || (out.len() == before && table.is_some()) {
@@ -114,7 +114,6 @@ fn label(expr: &Expr) -> String {
         Expr::Case(..) => "case".into(),
         Expr::Array(_) | Expr::ArraySelect(_) => "array".into(),
         Expr::Exists(_) => "exists".into(),
-        Expr::Value(Value::Bool(_), _) => "bool".into(),
         Expr::Scalar(inner) => inner
             .items
             .first()
@@ -365,7 +364,7 @@ fn emit(
     for item in &select.items {
         let values = match &item.expr {
             Expr::Star(table) => {
-                let fits = |c: &Column| table.as_ref().is_none_or(|t| *t == c.alias);
+                let fits = |c: &Column| c.name != ANY && table.as_ref().is_none_or(|t| *t == c.alias);
                 for row in &mut rows {
                     row.extend(
                         env.columns.iter().zip(env.row).filter(|(c, _)| fits(c)).map(|(_, v)| v.clone()),
