@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that panics has failed, and says so")]
 
 mod clients;
+mod clients_db;
 #[allow(unreachable_pub, reason = "one binary: everything here is for its other modules")]
 mod common;
 mod environment;

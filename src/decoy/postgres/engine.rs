@@ -22,9 +22,9 @@ use crate::event::Kind;
 use crate::model::Persona;
 
 /// Steps that one statement may take.
-const STEPS: u32 = 400_000;
+const STEPS: u32 = 250_000;
 /// Most tables of a session, columns of one, rows of one, and bytes of all values.
-const LIMITS: (usize, usize, usize, usize) = (64, 64, 2000, 4 << 20);
+const LIMITS: (usize, usize, usize, usize) = (64, 64, 2000, 1 << 20);
 /// Longest text that an expression makes.
 const TEXT_MAX: usize = 512 * 1024;
 
@@ -140,6 +140,15 @@ impl<'a> Engine<'a> {
             return Err(Error::new("57014", text, ("postgres.c", 3406, "ProcessInterrupts")));
         }
         Ok(())
+    }
+
+    /// Work of copying a row.
+    pub(super) fn touch(&mut self, row: &[Value]) -> Result<(), Error> {
+        let size = |v: &Value| if let Value::Text(text) = v { text.len() } else { 0 };
+        for bytes in row.iter().map(size) {
+            self.burn(bytes.min(TEXT_MAX))?;
+        }
+        self.step()
     }
 
     /// A text that an expression made, if it is not too long.

@@ -6,7 +6,7 @@ use super::wire::{Error, Place};
 use crate::decoy::vfs::VfsError;
 
 /// Most bytes of one large object, and most objects of a session.
-const OBJECTS: (usize, usize) = (256 * 1024, 32);
+const OBJECTS: (usize, usize) = (256 * 1024, 8);
 /// Most bytes of a file that are shown.
 const FILE_MAX: usize = 256 * 1024;
 

@@ -275,7 +275,7 @@ mod tests {
                 .into_iter()
                 .map(|t| t.0)
                 .collect();
-        assert_eq!(pieces.len(), 14, "{pieces:?}");
+        assert_eq!(pieces.len(), 15, "{pieces:?}");
         assert_eq!(pieces[1], Token::Text("it's".into()));
         assert_eq!(pieces[7], Token::Text("x;y".into()));
         let error = tokens("select 'abc").unwrap_err();

@@ -215,6 +215,8 @@ fn joined(
         for left in &all.rows {
             let before = rows.len();
             for right in &next.rows {
+                engine.touch(left)?;
+                engine.touch(right)?;
                 let mut row = left.clone();
                 row.extend(right.iter().cloned());
                 let fits = match &one.on {
@@ -403,6 +405,7 @@ fn emit(
         if out.rows.len() >= ROWS_MAX {
             return Err(too_much());
         }
+        engine.touch(&row)?;
         keys.push(key);
         out.rows.push(row);
     }
