@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that panics has failed, and says so")]
 
 mod clients;
+mod clients_db;
 mod clients_dir;
 mod clients_http;
 mod clients_ics;
