@@ -405,7 +405,7 @@ impl Mongo {
                 _ if name.starts_with('$')
                     && ["$collStats", "$indexStats", "$currentOp"].contains(&name.as_str()) =>
                 {
-                    found.clear()
+                    found.clear();
                 }
                 _ => {
                     let text = format!("Unrecognized pipeline stage name: '{name}'");

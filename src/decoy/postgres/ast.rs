@@ -307,13 +307,8 @@ impl<'a> Parser<'a> {
         self.word("all");
         select.distinct = self.word("distinct");
         let empty = self.peek().is_none_or(|t| *t == Token::Mark(')') || t.is("from") || t.is("where"));
-        while !empty {
-            let expr = self.expr(0)?;
-            let alias = self.alias()?;
-            select.items.push(Item { expr, alias });
-            if !self.mark(',') || select.items.len() >= ITEMS_MAX {
-                break;
-            }
+        if !empty {
+            self.items(&mut select.items)?;
         }
         if self.word("from") {
             self.sources(&mut select.from)?;
@@ -329,6 +324,17 @@ impl<'a> Parser<'a> {
             self.expr(0)?;
         }
         Ok(select)
+    }
+
+    fn items(&mut self, items: &mut Vec<Item>) -> Result<(), Error> {
+        loop {
+            let expr = self.expr(0)?;
+            let alias = self.alias()?;
+            items.push(Item { expr, alias });
+            if !self.mark(',') || items.len() >= ITEMS_MAX {
+                return Ok(());
+            }
+        }
     }
 
     fn tail(&mut self, select: &mut Select) -> Result<(), Error> {

@@ -252,7 +252,7 @@ impl Engine<'_> {
             if lenient || what == "language" {
                 let text = format!("extension \"{name}\" already exists, skipping");
                 let notice = Error::new("42710", text, ("extension.c", 1788, "CreateExtension"));
-                self.notices.push(Error { severity: "NOTICE", ..notice });
+                self.notices.push(notice.severity("NOTICE"));
                 return Ok(Outcome::Done(tag));
             }
             let text = format!("extension \"{name}\" already exists");
@@ -333,14 +333,14 @@ impl Engine<'_> {
             if lenient {
                 let text = format!("relation \"{name}\" already exists, skipping");
                 let notice = Error::new("42P07", text, ("parse_utilcmd.c", 207, "transformCreateStmt"));
-                self.notices.push(Error { severity: "NOTICE", ..notice });
+                self.notices.push(notice.severity("NOTICE"));
                 return Ok(Outcome::Done("CREATE TABLE".into()));
             }
             let text = format!("relation \"{name}\" already exists");
             return Err(Error::new("42P07", text, ("heap.c", 1454, "heap_create_with_catalog")));
         }
         let tag = if rows.is_empty() { "CREATE TABLE".to_owned() } else { format!("SELECT {}", rows.len()) };
-        self.add_table(name, columns, rows);
+        self.add_table(&name, columns, rows);
         Ok(Outcome::Done(tag))
     }
 
@@ -404,11 +404,11 @@ impl Engine<'_> {
         let (_, name, at) = parser.qualified()?;
         if self.relation(None, &name).is_none() {
             let error = no_relation(None, &name, at);
-            return Err(Error {
-                position: None,
-                place: ("namespace.c", 433, "RangeVarGetRelidExtended"),
-                ..error
-            });
+            return Err(Error::new(
+                "42P01",
+                error.text.clone(),
+                ("namespace.c", 433, "RangeVarGetRelidExtended"),
+            ));
         }
         if parser.word("add") {
             parser.word("column");
@@ -500,7 +500,7 @@ impl Engine<'_> {
             let shown = if what == "function" { format!("{name}()") } else { format!("\"{name}\"") };
             let text = format!("{word} {shown} does not exist, skipping");
             let notice = Error::new("00000", text, ("tablecmds.c", 1338, "DropErrorMsgNonExistent"));
-            self.notices.push(Error { severity: "NOTICE", ..notice });
+            self.notices.push(notice.severity("NOTICE"));
             return Ok(());
         }
         let text = if what == "function" {

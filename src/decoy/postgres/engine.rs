@@ -266,18 +266,14 @@ impl<'a> Engine<'a> {
     fn other(&mut self, verb: &str, parser: &mut Parser<'_>) -> Result<Outcome, Error> {
         parser.at += 1;
         let second = parser.peek().and_then(Token::name).unwrap_or_default().to_owned();
-        let warn = |text: &str, line: u32, routine: &'static str| Error {
-            severity: "WARNING",
-            ..Error::new("25P01", text, ("xact.c", line, routine))
+        let warn = |code: &'static str, text: &str, line: u32, routine: &'static str| {
+            Error::new(code, text, ("xact.c", line, routine)).severity("WARNING")
         };
         let tag = match verb {
             "begin" | "start" => {
                 if self.transaction == b'T' {
-                    let notice = Error {
-                        code: "25001",
-                        ..warn("there is already a transaction in progress", 3737, "BeginTransactionBlock")
-                    };
-                    self.notices.push(notice);
+                    let text = "there is already a transaction in progress";
+                    self.notices.push(warn("25001", text, 3737, "BeginTransactionBlock"));
                 }
                 self.transaction = b'T';
                 if verb == "start" { "START TRANSACTION" } else { "BEGIN" }
@@ -294,7 +290,7 @@ impl<'a> Engine<'a> {
                     } else {
                         (4101, "UserAbortTransactionBlock")
                     };
-                    self.notices.push(warn("there is no transaction in progress", line.0, line.1));
+                    self.notices.push(warn("25P01", "there is no transaction in progress", line.0, line.1));
                 }
                 self.transaction = b'I';
                 if failed || matches!(verb, "rollback" | "abort") { "ROLLBACK" } else { "COMMIT" }
@@ -451,18 +447,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Makes a table.
-    pub(super) fn add_table(
-        &mut self,
-        name: String,
-        mut columns: Vec<(String, Type)>,
-        rows: Vec<Vec<Value>>,
-    ) {
+    pub(super) fn add_table(&mut self, name: &str, mut columns: Vec<(String, Type)>, rows: Vec<Vec<Value>>) {
         columns.truncate(LIMITS.1);
         if self.tables.len() < LIMITS.0 && name.len() <= 63 {
             let oid = u32::try_from(self.next_oid()).unwrap_or(0);
-            self.tables.push(Table { oid, name: name.clone(), columns, rows: Vec::new() });
+            self.tables.push(Table { oid, name: name.to_owned(), columns, rows: Vec::new() });
             for row in rows {
-                self.keep(&name, row);
+                self.keep(name, row);
             }
         }
     }

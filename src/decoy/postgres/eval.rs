@@ -226,7 +226,7 @@ pub(super) fn eval(engine: &mut Engine<'_>, expr: &Expr, env: &Env<'_>) -> Resul
         }
         Expr::Cast(inner, name, at) => {
             let value = eval(engine, inner, env)?;
-            func::cast(engine, value, name, *at)
+            func::cast(engine, &value, name, *at)
         }
         Expr::In(inner, list, not) => {
             let value = eval(engine, inner, env)?;

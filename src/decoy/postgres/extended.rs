@@ -263,7 +263,7 @@ impl Talk<'_, '_> {
                         format!("COPY from stdin failed: {why}"),
                         ("copyfromparse.c", 315, "CopyGetData"),
                     );
-                    self.fail(&Error { context: Some(format!("COPY {name}, line 1")), ..error });
+                    self.fail(&error.context(format!("COPY {name}, line 1")));
                     return Ok(());
                 }
                 other => {
@@ -397,7 +397,7 @@ impl Talk<'_, '_> {
         };
         match columns {
             Some(columns) => {
-                self.out.extend_from_slice(&description(&Rows { columns, rows: Vec::new() }, &formats))
+                self.out.extend_from_slice(&description(&Rows { columns, rows: Vec::new() }, &formats));
             }
             None => self.out.extend_from_slice(&message(b'n', &[])),
         }

@@ -299,8 +299,8 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// A value as another type.
-pub(super) fn cast(engine: &mut Engine<'_>, value: Value, name: &str, at: usize) -> Result<Value, Error> {
-    if value == Value::Null {
+pub(super) fn cast(engine: &mut Engine<'_>, value: &Value, name: &str, at: usize) -> Result<Value, Error> {
+    if *value == Value::Null {
         return Ok(Value::Null);
     }
     let shown = value.shown().unwrap_or_default();

@@ -132,15 +132,11 @@ async fn inside() -> Client {
 
 async fn query(client: &mut Client, sql: &str) -> Vec<u8> {
     client.send(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).await;
-    let mut got = Vec::new();
-    loop {
-        let part = client.until(b"Z\0\0\0\x05").await;
-        got.extend_from_slice(&part);
-        let mut status = [0u8; 1];
-        client.stream.read_exact(&mut status).await.unwrap();
-        got.extend_from_slice(&status);
-        return got;
-    }
+    let mut got = client.until(b"Z\0\0\0\x05").await;
+    let mut status = [0u8; 1];
+    client.stream.read_exact(&mut status).await.unwrap();
+    got.extend_from_slice(&status);
+    got
 }
 
 #[tokio::test]

@@ -4,7 +4,11 @@ use super::product::Product;
 
 /// What a server complains of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Error {
+pub(super) struct Error(Box<Fault>);
+
+/// All that it says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
     pub(super) severity: &'static str,
     pub(super) code: &'static str,
     pub(super) text: String,
@@ -17,34 +21,65 @@ pub(super) struct Error {
     pub(super) place: (&'static str, u32, &'static str),
 }
 
+impl std::ops::Deref for Error {
+    type Target = Fault;
+
+    fn deref(&self) -> &Fault {
+        &self.0
+    }
+}
+
 /// Where an error is raised.
 pub(super) type Place = (&'static str, u32, &'static str);
 
 impl Error {
     /// One that ends a statement.
     pub(super) fn new(code: &'static str, text: impl Into<String>, place: Place) -> Self {
-        let text = text.into();
-        Self { severity: "ERROR", code, text, detail: None, hint: None, position: None, context: None, place }
+        Self(Box::new(Fault {
+            severity: "ERROR",
+            code,
+            text: text.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            context: None,
+            place,
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Fault)) -> Self {
+        change(&mut self.0);
+        self
     }
 
     /// One that ends the connection.
     pub(super) fn fatal(code: &'static str, text: impl Into<String>, place: Place) -> Self {
-        Self { severity: "FATAL", ..Self::new(code, text, place) }
+        Self::new(code, text, place).severity("FATAL")
+    }
+
+    /// The same as a notice or a warning.
+    pub(super) fn severity(self, severity: &'static str) -> Self {
+        self.with(|fault| fault.severity = severity)
     }
 
     /// The same with a detail.
     pub(super) fn detail(self, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..self }
+        self.with(|fault| fault.detail = Some(detail.into()))
     }
 
     /// The same with a hint.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        self.with(|fault| fault.hint = Some(hint.into()))
     }
 
     /// The same about a place of the query.
     pub(super) fn at(self, position: usize) -> Self {
-        Self { position: Some(position), ..self }
+        self.with(|fault| fault.position = Some(position))
+    }
+
+    /// The same with what was going on.
+    pub(super) fn context(self, context: impl Into<String>) -> Self {
+        self.with(|fault| fault.context = Some(context.into()))
     }
 
     /// The message: an error, or a notice.
