@@ -8,7 +8,7 @@ const fn case(
     client: &'static str,
     worked: &'static str,
 ) -> Case {
-    Case { service, product, settings: "", client, worked }
+    Case { service, beside: "", product, client, worked }
 }
 
 /// One for every service.
@@ -17,13 +17,13 @@ pub(super) const CASES: &[Case] = &[
     case("dns", "ISC BIND", "dig -p {53} @{ip} version.bind CH TXT +short", "9."),
     case("docker_api", "Docker", "docker -H tcp://{ip}:{2375} version", "Server:"),
     case("elasticsearch", "Elasticsearch", "curl -s http://{ip}:{9200}/_cat/indices?v", "health"),
-    case("ftp", "vsftpd", "curl -s ftp://{ip}:{21}/", "pub"),
+    case("ftp", "vsftpd|Pure-FTPd|ProFTPD", "curl -s ftp://{ip}:{21}/", "pub"),
     case("http", "nginx", "curl -si http://{ip}:{80}/", "200 OK"),
     case("https", "nginx", "curl -ski https://{ip}:{443}/", "200 OK"),
     case("imap", "Dovecot imapd", "curl -s imap://{ip}:{143}/ -u mail:mail", "INBOX"),
     case("k8s", "Kubernetes", "curl -sk https://{ip}:{6443}/version", "gitVersion"),
     case("ldap", "OpenLDAP", "ldapsearch -x -H ldap://{ip}:{389} -s base -b '' +", "namingContexts"),
-    case("llmnr", "", "dig +short -p {5353} @{ip} _services._dns-sd._udp.local PTR", "_"),
+    case("llmnr", "", "dig +tcp +short -p {5355} @{ip} {hostname}. A", "127.93."),
     case(
         "mongodb",
         "MongoDB",
@@ -57,12 +57,16 @@ pub(super) const CASES: &[Case] = &[
         "nmap -n -Pn -sS -p 1-20 {ip}; sleep 4; DECNET_STATE_DIR={dir}/state $DECNET events --kind probe",
         "tcp_syn",
     ),
-    case(
-        "snmp",
-        "SNMPv1 server",
-        "curl -s --max-time 1 telnet://{ip}:{161}; snmpget -v2c -c public {ip}:{161} 1.3.6.1.2.1.1.5.0",
-        "STRING",
-    ),
+    // A service of datagrams tells strangers little: a TCP connection to its machine proves who asks.
+    Case {
+        beside: ",ssh",
+        ..case(
+            "snmp",
+            "net-snmp",
+            "ssh-keyscan -p {22} {ip}; snmpget -v2c -c public {ip}:{161} 1.3.6.1.2.1.1.1.0",
+            "STRING",
+        )
+    },
     case(
         "ssh",
         "OpenSSH",

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use super::setting::Setting;
 use super::settings::{
-    DNS, ELASTICSEARCH, FTP, HTTP, HTTPS, LDAP, MAILBOX, MSSQL, MYSQL, RDP, REDIS, SHELL, SIP, SMB, SMTP,
-    SMTP_RELAY, SNMP, VERSIONED,
+    DNS, ELASTICSEARCH, FTP, HTTP, HTTPS, LDAP, MAILBOX, MONGODB, MQTT, MSSQL, MYSQL, POSTGRES, RDP, REDIS,
+    SHELL, SIP, SMB, SMTP, SMTP_RELAY, SNMP, VERSIONED, VNC,
 };
 use crate::model::Transport;
 
@@ -103,12 +103,12 @@ static SERVICES: [Service; 29] = [
         &[],
     )
     .emulated(),
-    Service::new("mongodb", "MongoDB", &[tcp(27017)], &[]),
-    Service::new("mqtt", "MQTT", &[tcp(1883)], &[]),
+    Service::new("mongodb", "MongoDB", &[tcp(27017)], MONGODB).emulated(),
+    Service::new("mqtt", "MQTT", &[tcp(1883)], MQTT).emulated(),
     Service::new("mssql", "Microsoft SQL Server", &[tcp(1433)], MSSQL).emulated(),
     Service::new("mysql", "MySQL", &[tcp(3306)], MYSQL).emulated(),
     Service::new("pop3", "POP3", &[tcp(110), tcp(995)], MAILBOX).emulated(),
-    Service::new("postgres", "PostgreSQL", &[tcp(5432)], &[]),
+    Service::new("postgres", "PostgreSQL", &[tcp(5432)], POSTGRES).emulated(),
     Service::new("rdp", "Remote Desktop", &[tcp(3389)], RDP).emulated(),
     Service::new("redis", "Redis", &[tcp(6379)], REDIS).emulated(),
     Service::new("sip", "SIP", &[tcp(5060), udp(5060)], SIP).emulated(),
@@ -120,7 +120,7 @@ static SERVICES: [Service; 29] = [
     Service::new("ssh", "SSH", &[tcp(22)], SHELL).emulated(),
     Service::new("telnet", "Telnet", &[tcp(23)], SHELL).emulated(),
     Service { spare: Some((Transport::Udp, 8)), ..Service::new("tftp", "TFTP", &[udp(69)], &[]).emulated() },
-    Service::new("vnc", "VNC", &[tcp(5900)], &[]),
+    Service::new("vnc", "VNC", &[tcp(5900)], VNC).emulated(),
 ];
 
 /// Every service, by slug.

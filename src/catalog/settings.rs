@@ -279,3 +279,61 @@ pub(super) const LDAP: &[Setting] = &[
     Setting::new("user", Text, None, "account that gets in"),
     Setting::new("password", Password, None, "password of the account"),
 ];
+
+pub(super) const MONGODB: &[Setting] = &[
+    Setting::new("version", Text, None, "server version; drawn from the decky's identity without it"),
+    Setting::new("user", Text, None, "account that gets in; with it everybody has to log in"),
+    Setting::new("password", Password, None, "password of the account"),
+    Setting::new(
+        "auth",
+        Bool,
+        None,
+        "whether a login is asked for; without it: only when there is an account",
+    ),
+];
+
+pub(super) const MQTT: &[Setting] = &[
+    Setting::new("version", Text, None, "version of Mosquitto; drawn from the decky's identity without it"),
+    Setting::new("user", Text, None, "account that gets in"),
+    Setting::new("password", Password, None, "password of the account"),
+    Setting::new(
+        "accept_all",
+        Bool,
+        None,
+        "whether everybody gets in, with any name and password; without it: yes, unless there is an account",
+    ),
+    Setting::new(
+        "persona",
+        Enum(&["water_plant", "building_hvac", "solar_farm", "factory_line", "smart_home"]),
+        None,
+        "whose readings are on the broker; drawn from the decky's identity without it",
+    ),
+    Setting::new(
+        "custom_topics",
+        TextArea,
+        None,
+        "further retained messages, `topic = payload` on each line",
+    ),
+];
+
+pub(super) const POSTGRES: &[Setting] = &[
+    Setting::new("version", Text, None, "server version; drawn from the decky's identity without it"),
+    Setting::new(
+        "auth",
+        Enum(&["scram-sha-256", "md5", "password", "trust"]),
+        None,
+        "how clients log in; without it as the version does by default",
+    ),
+    Setting::new("user", Text, Some("postgres"), "account that gets in"),
+    Setting::new("password", Password, Some("postgres"), "password of the account; blank: nobody gets in"),
+];
+
+pub(super) const VNC: &[Setting] = &[
+    Setting::new(
+        "server",
+        Enum(&["tigervnc", "x11vnc", "tightvnc", "ultravnc", "realvnc"]),
+        None,
+        "server it looks like; drawn from the decky's identity without it",
+    ),
+    Setting::new("password", Password, None, "password that shows a login screen; without it none does"),
+];

@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod ber;
+mod buffered;
 pub mod cast;
 pub mod conpot;
 pub mod custom;
@@ -20,11 +21,15 @@ pub mod ldap;
 pub(crate) mod le;
 pub mod llmnr;
 pub mod mail;
+pub mod mongodb;
+pub mod mqtt;
 pub mod mssql;
 pub mod mysql;
 pub(crate) mod ntlm;
+pub mod postgres;
 pub mod rdp;
 pub mod redis;
+mod scram;
 pub mod session;
 pub(crate) mod setting;
 pub mod shell;
@@ -41,6 +46,7 @@ pub mod tls;
 pub mod upload;
 mod uptime;
 pub mod vfs;
+pub mod vnc;
 pub mod worker;
 
 use std::future::Future;
@@ -93,9 +99,12 @@ pub fn registry(slug: &str) -> Option<Build> {
         "k8s" => k8s::build,
         "ldap" => ldap::build,
         "llmnr" => llmnr::build,
+        "mongodb" => mongodb::build,
+        "mqtt" => mqtt::build,
         "mssql" => mssql::build,
         "mysql" => mysql::build,
         "pop3" => mail::pop3::build,
+        "postgres" => postgres::build,
         "rdp" => rdp::build,
         "redis" => redis::build,
         "sip" => sip::build,
@@ -106,6 +115,7 @@ pub fn registry(slug: &str) -> Option<Build> {
         "ssh" => ssh::build,
         "telnet" => telnet::build,
         "tftp" => tftp::build,
+        "vnc" => vnc::build,
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that panics has failed, and says so")]
 
 mod clients;
+mod clients_db;
 mod clients_dir;
 mod clients_http;
 mod clients_ics;
@@ -13,6 +14,7 @@ mod clients_windows;
 mod common;
 mod environment;
 mod events;
+mod every_service;
 mod fleetfile;
 mod generated;
 mod guard;

@@ -249,11 +249,12 @@ fn system_users(
 }
 
 /// Accounts that a service's package adds: slug, name, Debian's and Red Hat's numbers, home.
-const SERVICE_USERS: [(&str, &str, u32, &str); 4] = [
+const SERVICE_USERS: [(&str, &str, u32, &str); 5] = [
     ("mysql", "mysql", 104, "/var/lib/mysql"),
     ("redis", "redis", 105, "/var/lib/redis"),
     ("ftp", "ftp", 106, "/srv/ftp"),
     ("telnet", "telnetd", 107, "/nonexistent"),
+    ("postgres", "postgres", 109, "/var/lib/postgresql"),
 ];
 
 fn users(persona: &Persona, family: Family) -> Vec<User> {
@@ -274,7 +275,10 @@ fn users(persona: &Persona, family: Family) -> Vec<User> {
     for (slug, name, uid, home) in SERVICE_USERS {
         let known = all.iter().any(|u| u.name == name);
         if persona.services.contains_key(slug) && !known && (slug != "telnet" || family == Family::Debian) {
-            all.push(account(name, uid, uid + 6, "", home, nologin));
+            // The package of PostgreSQL makes an account that administrators use.
+            let (comment, shell) =
+                if slug == "postgres" { ("PostgreSQL administrator,,,", login) } else { ("", nologin) };
+            all.push(account(name, uid, uid + 6, comment, home, shell));
         }
     }
     if let Some(name) = person(persona)
