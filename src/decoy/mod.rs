@@ -37,6 +37,7 @@ pub mod sip;
 pub mod smb;
 pub mod sniffer;
 pub mod snmp;
+pub mod software;
 pub mod ssh;
 pub mod telnet;
 #[cfg(any(test, fuzzing))]

@@ -29,6 +29,7 @@ use self::share::{Files, Node, Share, Shares};
 use super::ntlm::{Authenticate, Exchange, Host};
 use super::session::Recorder;
 use super::{Decoy, Served, Session, setting};
+use crate::decoy::software::Software;
 use crate::event::Kind;
 use crate::model::{Persona, Settings};
 
@@ -63,6 +64,11 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
         host,
         persona: persona.clone(),
     })
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, _: &Settings) -> Software {
+    Software::new("smbd", product::samba(&persona.distro))
 }
 
 struct Smb {
