@@ -29,6 +29,7 @@ pub(crate) mod ntlm;
 pub mod postgres;
 pub mod rdp;
 pub mod redis;
+mod render;
 mod scram;
 pub mod session;
 pub(crate) mod setting;

@@ -110,7 +110,7 @@ pub fn serve_on(decoy: Arc<dyn Decoy>, number: u16) -> Client {
 impl Client {
     /// Sends all of it.
     pub async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        self.stream.write_all(bytes).await.expect("the decoy reads");
     }
 
     /// Reads until `end` appears or the stream ends; panics after two seconds.
@@ -118,7 +118,7 @@ impl Client {
         let mut got = Vec::new();
         let work = async {
             let mut byte = [0u8; 1];
-            while !got.ends_with(end) && self.stream.read(&mut byte).await.unwrap() == 1 {
+            while !got.ends_with(end) && self.stream.read(&mut byte).await.expect("the decoy writes") == 1 {
                 got.push(byte[0]);
             }
         };

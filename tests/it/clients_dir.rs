@@ -1,12 +1,9 @@
 //! Directories and their kin spoken to by real clients: ldap, dns, snmp, llmnr.
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, event, run, tool};
 
 /// LDAP's port is then one that nmap knows for a directory: 3268.
 const OFFSET: u16 = 2879;
@@ -30,19 +27,6 @@ fn fleet() -> World {
     );
     world.run(&["deploy", file.to_str().unwrap()]).ok();
     world
-}
-
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&Value) -> bool) -> Value {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    eventually(&format!("an event for {args:?}"), || {
-        let out = world.run(&all).ok();
-        out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()).find(&check)
-    })
 }
 
 fn ldap(world: &World, program: &str, last: u8, args: &[&str]) -> Ran {

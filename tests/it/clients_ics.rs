@@ -5,18 +5,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::common::{Ran, World, eventually, tool};
-
-/// Events of the fleet as JSON.
-fn events(world: &World, args: &[&str]) -> Vec<serde_json::Value> {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    world.run(&all).ok().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    eventually(&format!("an event for {args:?}"), || events(world, args).into_iter().find(&check))
-}
+use crate::common::{Ran, World, event, tool};
 
 /// Talks to a TCP service until it closes, or is silent for a second.
 fn tcp(world: &World, last: u8, port: u16, say: &[u8]) -> String {

@@ -1,9 +1,9 @@
 //! SMB, Remote Desktop and SQL Server spoken to by real clients, and what `nmap` calls them.
 
 use std::net::Ipv4Addr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, event, run, tool};
 
 /// A Windows server, a Windows workstation and a Debian host.
 fn fleet() -> World {
@@ -29,19 +29,6 @@ fn fleet() -> World {
     );
     world.run(&["deploy", file.to_str().unwrap()]).ok();
     world
-}
-
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    eventually(&format!("an event for {args:?}"), || {
-        let out = world.run(&all).ok();
-        out.lines().map(|line| serde_json::from_str(line).unwrap()).find(&check)
-    })
 }
 
 fn smbclient(world: &World, last: u8, share: &str, rest: &[&str]) -> Command {

@@ -4,7 +4,8 @@ use super::fetch::{FLAGS, flags};
 use super::parse::Token;
 use super::set::compact;
 use super::user::{Done, Outcome, Selected, User, bad};
-use crate::decoy::mail::mailbox::{Message, crlf, flag};
+use crate::decoy::mail::mailbox::{Message, flag};
+use crate::decoy::render::crlf;
 use crate::decoy::upload::Upload;
 use crate::event::Kind;
 
