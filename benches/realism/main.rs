@@ -129,7 +129,7 @@ fn main() {
         }
     };
     let mut found: Vec<(usize, Found)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..6).map(|_| scope.spawn(&work)).collect();
+        let threads: Vec<_> = (0..6).map(|_| scope.spawn(work)).collect();
         threads.into_iter().flat_map(|t| t.join().expect("a case")).collect()
     });
     found.sort_by_key(|(at, _)| *at);
