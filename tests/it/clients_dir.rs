@@ -106,6 +106,28 @@ fn ldapsearch_reads_the_root_and_is_asked_to_bind() {
     assert_eq!(query["ldap"]["scope"], "sub", "{query}");
 }
 
+/// Samba's client logs in by NTLM inside SPNEGO, and signs or enciphers what follows.
+#[test]
+fn ldbsearch_gets_in_by_ntlm() {
+    let world = fleet();
+    let at = format!("ldap://{}:{}", world.ip(10), world.offset + 389);
+    let search = |account: &str, wrapping: &str| {
+        let wrapping = format!("--option=client ldap sasl wrapping={wrapping}");
+        run(tool("ldbsearch")
+            .env("HOME", world.path(""))
+            .args(["-H", &at, "-U", account, "--use-kerberos=off", "--configfile=/dev/null", &wrapping])
+            .args(["-b", "DC=corp,DC=local", "(sAMAccountName=krbtgt)", "sAMAccountName"]))
+    };
+    for wrapping in ["plain", "sign", "seal"] {
+        let out = search("CORP\\helpdesk%Summer2025!", wrapping).ok();
+        assert!(out.contains("sAMAccountName: krbtgt"), "{wrapping} {out}");
+    }
+    let refused = search("CORP\\helpdesk%Winter2025!", "seal");
+    assert!(refused.err.contains("data 52e, v3839"), "{}{}", refused.out, refused.err);
+    let login = event(&world, &["--kind", "login", "--service", "ldap"], |e| e["outcome"] == "success");
+    assert_eq!((&login["user"], &login["secret_kind"]), (&"helpdesk".into(), &"ntlmssp_v2".into()));
+}
+
 #[test]
 fn openldap_speaks_in_clear_and_over_tls() {
     let world = fleet();

@@ -245,7 +245,10 @@ impl Authenticate {
         if self.flags & flag::EXTENDED == 0 || !sealed && self.flags & flag::SIGN == 0 {
             return None;
         }
-        let (client, server) = self.seals(key);
+        let (mut client, mut server) = self.seals(key);
+        // The check codes of SPNEGO were each side's first signatures; the ciphers start anew after them.
+        client.sequence = u32::from(self.checked);
+        server.sequence = client.sequence;
         Some(Layer { client, server, sealed })
     }
 
