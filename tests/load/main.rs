@@ -171,13 +171,13 @@ fn flood(stop: &AtomicBool, doors: &[Door], asked: &AtomicU64, answered: &Atomic
         let door = udp[n % udp.len()];
         let known = &seeds[door.service.as_str()];
         let noise = vec![u8::try_from(n % 256).unwrap(); n % 700 + 1];
-        let packet = if n % 2 == 0 && !known.is_empty() { &known[n / 2 % known.len()] } else { &noise };
+        let packet = if n.is_multiple_of(2) && !known.is_empty() { &known[n / 2 % known.len()] } else { &noise };
         let packet = &packet[..packet.len().min(1400)];
         if sockets[n % sockets.len()].send_to(packet, door.address).is_ok() {
             asked.fetch_add(packet.len() as u64, Ordering::Relaxed);
         }
         n += 1;
-        if n % 64 == 0 {
+        if n.is_multiple_of(64) {
             hear(&sockets);
             std::thread::sleep(Duration::from_millis(10));
         }
