@@ -79,11 +79,6 @@ pub(super) const CASES: &[Case] = &[
         "(sleep 1; echo root; sleep 1; echo admin; sleep 1; echo id; sleep 1; echo exit; sleep 1) | telnet {ip} {23}",
         "uid=0(root)",
     ),
-    case(
-        "tftp",
-        "tftp",
-        "cd {dir} && echo x > t.bin && tftp {ip} {69} -c put t.bin && echo stored",
-        "stored",
-    ),
+    case("tftp", "", "cd {dir} && echo x > t.bin && tftp {ip} {69} -c put t.bin && echo stored", "stored"),
     case("vnc", "VNC", "nmap -n -Pn -p {5900} --script vnc-info {ip}", "VNC Authentication"),
 ];

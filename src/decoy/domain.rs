@@ -1,4 +1,4 @@
-//! The domain a machine belongs to: one answer for its directory, its shares and its name server.
+//! The domain a machine belongs to: one answer for its directory, its shares, its logins and its name server.
 
 use super::setting::text;
 use crate::model::Persona;
@@ -8,13 +8,19 @@ use crate::model::Persona;
 pub(crate) struct Domain {
     /// DNS name of the domain, lower case: `contoso.local`.
     pub(crate) dns: String,
-    /// NetBIOS name of the domain, or the workgroup: `CONTOSO`.
+    /// NetBIOS name of the domain: `CONTOSO`.
     pub(crate) netbios: String,
     /// NetBIOS name of the machine, at most fifteen characters: `WIN-3T1QKJ6G0P2`.
     pub(crate) computer: String,
     /// The first label of its hostname, in the case it was given.
     pub(crate) host: String,
+    /// Whether the machine itself says that it belongs there; else the domain is only what those of its
+    /// services tell of that cannot be without one.
+    pub(crate) joined: bool,
 }
+
+/// Services whose settings say what all of them show.
+const NAMED_BY: [&str; 5] = ["ldap", "smb", "rdp", "dns", "mssql"];
 
 const COMPANIES: &[&str] = &[
     "acorn",
@@ -75,21 +81,35 @@ impl Domain {
     /// hostname, else a made-up one that belongs to its seed.
     pub(crate) fn new(persona: &Persona) -> Self {
         let (host, rest) = persona.hostname.split_once('.').unwrap_or((&persona.hostname, ""));
-        let said = ["ldap", "smb", "rdp", "dns", "mssql"].iter().find_map(|slug| {
-            let name = text(persona.services.get(*slug)?, "domain")?.trim_matches('.');
+        let said = settings(persona, "domain").find_map(|name| {
+            let name = name.trim_matches('.');
             valid(name).then(|| name.to_ascii_lowercase())
         });
-        let own = rest.to_ascii_lowercase();
-        let dns = said
-            .or_else(|| (valid(&own) && own != "localdomain" && own != "localhost").then_some(own))
-            .unwrap_or_else(|| invented(persona));
-        let netbios = first(&dns, 15).to_ascii_uppercase();
-        Self { netbios, computer: first(host, 15).to_ascii_uppercase(), host: host.to_owned(), dns }
+        let own = Some(rest.to_ascii_lowercase())
+            .filter(|own| valid(own) && own != "localdomain" && own != "localhost");
+        // Windows is what its primary suffix says, and whoever serves a directory, or its zone, is in it.
+        let serves = is_controller(persona) || persona.services.contains_key("dns");
+        let windows = persona.nmap_os.starts_with("windows");
+        let joined = said.is_some() || windows && (own.is_some() || serves);
+        let dns = said.or(own).unwrap_or_else(|| invented(persona));
+        let first = dns.split('.').next().unwrap_or_default();
+        Self {
+            netbios: Self::workgroup(persona).unwrap_or_else(|| netbios(first)),
+            computer: netbios(host),
+            host: host.to_owned(),
+            dns,
+            joined,
+        }
     }
 
-    /// `dc01.contoso.local`.
+    /// The NetBIOS name that a `workgroup` setting gives the domain or workgroup.
+    pub(crate) fn workgroup(persona: &Persona) -> Option<String> {
+        settings(persona, "workgroup").map(netbios).find(|name| !name.is_empty())
+    }
+
+    /// `dc01.contoso.local`; the machine in the case of its hostname, as all who tell of it give it.
     pub(crate) fn fqdn(&self) -> String {
-        format!("{}.{}", self.host.to_ascii_lowercase(), self.dns)
+        format!("{}.{}", self.host, self.dns)
     }
 
     /// `DC=contoso,DC=local`.
@@ -116,8 +136,19 @@ fn invented(persona: &Persona) -> String {
     format!("{company}{suffix}.{top}")
 }
 
-fn first(name: &str, most: usize) -> String {
-    name.split('.').next().unwrap_or_default().chars().take(most).collect()
+/// What the services say of `key`, each in turn.
+fn settings<'a>(persona: &'a Persona, key: &'a str) -> impl Iterator<Item = &'a str> {
+    NAMED_BY.iter().filter_map(move |slug| text(persona.services.get(*slug)?, key))
+}
+
+/// A NetBIOS name: fifteen bytes, upper case.
+fn netbios(name: &str) -> String {
+    name.chars().filter(char::is_ascii_graphic).take(15).collect::<String>().to_ascii_uppercase()
+}
+
+/// Whether it is a domain controller of Active Directory.
+pub(crate) fn is_controller(persona: &Persona) -> bool {
+    persona.nmap_os.starts_with("windows") && persona.services.contains_key("ldap")
 }
 
 /// Somebody who works there.
@@ -196,6 +227,95 @@ mod tests {
         assert_eq!((said.dns.as_str(), said.netbios.as_str()), ("hq.contoso.com", "HQ"));
         assert_eq!(said.dn(), "DC=hq,DC=contoso,DC=com");
         assert_eq!(Domain::sid(&persona), Domain::sid(&persona));
+    }
+
+    /// What ldap and dns of `persona` say on the wire: of the root, in the challenge of NTLM, where the
+    /// directory is.
+    async fn told(persona: &Persona) -> [Vec<u8>; 3] {
+        use tokio::io::AsyncReadExt as _;
+
+        use crate::decoy::{ber, dns, ldap, ntlm};
+
+        let named =
+            |kind: u8, parts: &[Vec<u8>]| ber::group(0x30, &[ber::number(2, 1), ber::group(kind, parts)]);
+        let directory = ldap::build(persona, &persona.services["ldap"]);
+        let mut said = Vec::new();
+        let mut root =
+            vec![ber::element(4, b""), vec![10, 1, 0], vec![10, 1, 0], vec![2, 1, 0, 2, 1, 0, 1, 1, 0]];
+        root.extend([ber::element(0x87, b"objectClass"), ber::group(0x30, &[])]);
+        let login =
+            [ber::number(2, 3), ber::element(4, b"NTLM"), ber::element(0x8a, &ntlm::tests::negotiate())];
+        for question in [named(0x63, &root), named(0x60, &login)] {
+            let mut client = testing::serve_on(directory.clone(), 389);
+            client.send(&question).await;
+            let mut got = vec![0; 64 * 1024];
+            let length = client.stream.read(&mut got).await.unwrap();
+            got.truncate(length);
+            said.push(got);
+        }
+        let domain = Domain::new(persona).dns;
+        let mut question = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0".to_vec();
+        for label in format!("_ldap._tcp.dc._msdcs.{domain}").split('.') {
+            question.push(u8::try_from(label.len()).unwrap());
+            question.extend(label.as_bytes());
+        }
+        question.extend([0, 0, 33, 0, 1]);
+        let server = dns::build(persona, &persona.services["dns"]);
+        let answer = testing::ask(server.as_ref(), 53, &question, true).0.remove(0).1;
+        [said.remove(0), said.remove(0), answer]
+    }
+
+    #[tokio::test]
+    async fn all_services_of_a_controller_name_it_alike() {
+        use crate::decoy::le::wide;
+        use crate::decoy::ntlm::Host;
+
+        let has = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).any(|w| w == what);
+        // Whichever service says it, and when none does.
+        let cases = [
+            ("ldap", "domain", "hq.contoso.com", "HQ"),
+            ("smb", "domain", "corp.example.org", "CORP"),
+            ("smb", "workgroup", "", "HEADOFFICE"),
+            ("ldap", "other", "", ""),
+        ];
+        for (slug, key, dns, netbios) in cases {
+            let mut persona = testing::persona(&["ldap", "smb", "rdp", "dns", "mssql"]);
+            persona.nmap_os = "windows".into();
+            persona.hostname = "WIN-3T1QKJ6G0P2".into();
+            let value = if dns.is_empty() { netbios } else { dns };
+            persona.services.get_mut(slug).unwrap().insert(key.into(), value.into());
+            let domain = Domain::new(&persona);
+            assert!(dns.is_empty() || domain.dns == dns, "{domain:?}");
+            assert!(netbios.is_empty() || domain.netbios == netbios, "{domain:?}");
+            // What smb, rdp (challenge and certificate) and mssql show.
+            let host = Host::new(&persona);
+            assert_eq!((&host.domain, &host.workgroup), (&Some(domain.dns.clone()), &domain.netbios));
+            assert_eq!((host.fqdn(), host.authority()), (domain.fqdn(), &*domain.netbios));
+            assert_eq!(host.system.build, 14393, "a directory is on a server");
+            let [root, challenge, srv] = told(&persona).await;
+            assert!(has(&root, domain.dn().as_bytes()) && has(&root, domain.fqdn().as_bytes()));
+            for name in [&domain.netbios, &domain.computer, &domain.dns, &domain.fqdn()] {
+                assert!(has(&challenge, &wide(name)), "{name}");
+            }
+            let lower = host.hostname.to_ascii_lowercase();
+            assert!(has(&srv.to_ascii_lowercase(), lower.as_bytes()), "the directory is on {lower}");
+        }
+    }
+
+    #[test]
+    fn without_a_directory_windows_is_in_a_workgroup() {
+        use crate::decoy::ntlm::Host;
+
+        let mut persona = testing::persona(&["smb", "rdp", "mssql"]);
+        persona.nmap_os = "windows".into();
+        persona.hostname = "DESKTOP-1".into();
+        let host = Host::new(&persona);
+        assert_eq!((&host.domain, &*host.workgroup, host.authority()), (&None, "WORKGROUP", "DESKTOP-1"));
+        persona.services.get_mut("smb").unwrap().insert("workgroup".into(), "office".into());
+        assert_eq!(
+            (&*Host::new(&persona).workgroup, Host::new(&persona).authority()),
+            ("OFFICE", "DESKTOP-1")
+        );
     }
 
     #[test]

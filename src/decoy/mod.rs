@@ -29,6 +29,7 @@ pub(crate) mod ntlm;
 pub mod postgres;
 pub mod rdp;
 pub mod redis;
+mod render;
 mod scram;
 pub mod session;
 pub(crate) mod setting;
@@ -37,6 +38,7 @@ pub mod sip;
 pub mod smb;
 pub mod sniffer;
 pub mod snmp;
+pub mod software;
 pub mod ssh;
 pub mod telnet;
 #[cfg(any(test, fuzzing))]

@@ -57,9 +57,21 @@ impl Upload {
         hex::encode(self.hash.clone().finalize())
     }
 
+    /// The whole of it, where all of it was kept.
+    pub fn whole(&self) -> Option<&[u8]> {
+        (self.size == self.first.len() as u64).then_some(&self.first)
+    }
+
     /// Records it: `draft` is the event of it, of kind `file`, with path and outcome.
     pub fn emit(&self, draft: Draft<'_>) {
-        let draft = draft.field("file.size", self.size).field("file.hash.sha256", self.sha256());
+        self.emit_part(draft.field("file.hash.sha256", self.sha256()), Some(self.size));
+    }
+
+    /// Records it as the beginning of something whose hash nobody knows, nor perhaps its `size`.
+    pub fn emit_part(&self, mut draft: Draft<'_>, size: Option<u64>) {
+        if let Some(size) = size {
+            draft = draft.field("file.size", size);
+        }
         if draft.may_keep(self.first.len()) {
             draft.bytes("file.content", &self.first).emit();
         } else {

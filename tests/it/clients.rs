@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, event, run, tool};
 
 /// Two deckies that run everything.
 fn fleet() -> World {
@@ -22,10 +22,6 @@ fn fleet() -> World {
     world
 }
 
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
-
 fn ssh(world: &World, password: &str, user: &str, rest: &[&str]) -> Command {
     let mut command = tool("sshpass");
     let port = (world.offset + 22).to_string();
@@ -42,17 +38,6 @@ fn ssh(world: &World, password: &str, user: &str, rest: &[&str]) -> Command {
     }
     command.arg(format!("{user}@{}", world.ip(10))).args(rest);
     command
-}
-
-/// Events of the fleet as JSON.
-fn events(world: &World, args: &[&str]) -> Vec<serde_json::Value> {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    world.run(&all).ok().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    eventually(&format!("an event for {args:?}"), || events(world, args).into_iter().find(&check))
 }
 
 #[test]

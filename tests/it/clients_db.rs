@@ -2,9 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, event, run, tool};
 
 /// Two deckies: an open one, and one with accounts.
 fn fleet() -> World {
@@ -23,19 +21,6 @@ fn fleet() -> World {
     );
     world.run(&["deploy", file.to_str().unwrap()]).ok();
     world
-}
-
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&Value) -> bool) -> Value {
-    eventually(&format!("an event for {args:?}"), || {
-        let mut all = vec!["events", "-o", "json"];
-        all.extend(args);
-        let lines = world.run(&all).ok();
-        lines.lines().map(|l| serde_json::from_str(l).unwrap()).find(&check)
-    })
 }
 
 fn psql(world: &World, last: u8, user: &str, password: &str, database: &str, sql: &[&str]) -> Ran {

@@ -1,12 +1,9 @@
 //! Directories and their kin spoken to by real clients: ldap, dns, snmp, llmnr.
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, event, run, tool};
 
 /// LDAP's port is then one that nmap knows for a directory: 3268.
 const OFFSET: u16 = 2879;
@@ -30,19 +27,6 @@ fn fleet() -> World {
     );
     world.run(&["deploy", file.to_str().unwrap()]).ok();
     world
-}
-
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&Value) -> bool) -> Value {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    eventually(&format!("an event for {args:?}"), || {
-        let out = world.run(&all).ok();
-        out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()).find(&check)
-    })
 }
 
 fn ldap(world: &World, program: &str, last: u8, args: &[&str]) -> Ran {
@@ -120,6 +104,28 @@ fn ldapsearch_reads_the_root_and_is_asked_to_bind() {
     assert!(users.contains("sAMAccountName: krbtgt") && !users.contains("Administrator"), "{users}");
     let query = event(&world, &["--kind", "query", "--service", "ldap"], |e| e.to_string().contains("krb*"));
     assert_eq!(query["ldap"]["scope"], "sub", "{query}");
+}
+
+/// Samba's client logs in by NTLM inside SPNEGO, and signs or enciphers what follows.
+#[test]
+fn ldbsearch_gets_in_by_ntlm() {
+    let world = fleet();
+    let at = format!("ldap://{}:{}", world.ip(10), world.offset + 389);
+    let search = |account: &str, wrapping: &str| {
+        let wrapping = format!("--option=client ldap sasl wrapping={wrapping}");
+        run(tool("ldbsearch")
+            .env("HOME", world.path(""))
+            .args(["-H", &at, "-U", account, "--use-kerberos=off", "--configfile=/dev/null", &wrapping])
+            .args(["-b", "DC=corp,DC=local", "(sAMAccountName=krbtgt)", "sAMAccountName"]))
+    };
+    for wrapping in ["plain", "sign", "seal"] {
+        let out = search("CORP\\helpdesk%Summer2025!", wrapping).ok();
+        assert!(out.contains("sAMAccountName: krbtgt"), "{wrapping} {out}");
+    }
+    let refused = search("CORP\\helpdesk%Winter2025!", "seal");
+    assert!(refused.err.contains("data 52e, v3839"), "{}{}", refused.out, refused.err);
+    let login = event(&world, &["--kind", "login", "--service", "ldap"], |e| e["outcome"] == "success");
+    assert_eq!((&login["user"], &login["secret_kind"]), (&"helpdesk".into(), &"ntlmssp_v2".into()));
 }
 
 #[test]

@@ -1,12 +1,6 @@
 //! The web decoys spoken to by curl, docker and kubectl, and what `nmap` calls them.
 
-use std::process::{Command, Stdio};
-
-use crate::common::{Ran, World, eventually, tool};
-
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
+use crate::common::{Ran, World, event, run, tool};
 
 /// Three deckies: web servers, what people leave open, and an engine whose version nmap can read.
 fn fleet() -> World {
@@ -26,15 +20,6 @@ fn fleet() -> World {
     );
     world.run(&["deploy", file.to_str().unwrap()]).ok();
     world
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    eventually(&format!("an event for {args:?}"), || {
-        let out = world.run(&all).ok();
-        out.lines().map(|l| serde_json::from_str(l).unwrap()).find(&check)
-    })
 }
 
 fn curl(args: &[&str]) -> Ran {

@@ -5,18 +5,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::common::{Ran, World, eventually, tool};
-
-/// Events of the fleet as JSON.
-fn events(world: &World, args: &[&str]) -> Vec<serde_json::Value> {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    world.run(&all).ok().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    eventually(&format!("an event for {args:?}"), || events(world, args).into_iter().find(&check))
-}
+use crate::common::{Ran, World, event, tool};
 
 /// Talks to a TCP service until it closes, or is silent for a second.
 fn tcp(world: &World, last: u8, port: u16, say: &[u8]) -> String {
@@ -199,6 +188,13 @@ fn an_ics_is_read_written_and_named() {
     for tell in ["88111222", "Mouser", "Technodrome", "S7-200", "IM151"] {
         assert!(!out.contains(tell), "{tell}: {out}");
     }
+    // Whoever spoke TCP to it is told over UDP what it is, by its own agent.
+    let told =
+        client("snmpget", &["-v2c", "-cpublic", "-Ovq", &format!("{ip}:{}", port(161)), "1.3.6.1.2.1.1.1.0"]);
+    let told = told.code(0).out;
+    let (serial, module) = (told.find("S C-"), told.find("CPU 31"));
+    let serial = serial.and_then(|at| told.get(at..at + 16)).unwrap_or_default();
+    assert!(module.is_some() && out.contains(serial) && serial.len() == 16, "{told}{out}");
     let page = client("curl", &["-sSL", &format!("http://{ip}:{}/Portal0000.htm", port(80))]).code(0).out;
     assert!(page.contains("SIMATIC S7-300"), "{page}");
     let named = client("nmap", &["-Pn", "-sV", "--version-light", "-p", &port(80), &ip]).code(0).out;

@@ -1,8 +1,6 @@
 //! The mail services spoken to by real clients, and what `nmap` calls them.
 
-use std::process::{Command, Stdio};
-
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, event, run, tool};
 
 const MAIL: &str = "Subject: invoice\r\nFrom: Bob <bob@partner.net>\r\nX-Mailer: Swish 2\r\n\r\nsee http://evil.example/pay?x=1\r\n";
 
@@ -38,25 +36,12 @@ fn upstream(world: &World) -> u16 {
     world.offset + 2525
 }
 
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
-
 fn curl(args: &[&str]) -> Ran {
     run(tool("curl").args(["-sSk", "--max-time", "30"]).args(args))
 }
 
 fn url(world: &World, scheme: &str, host: u8, port: u16, path: &str) -> String {
     format!("{scheme}://{}:{}/{path}", world.ip(host), world.offset + port)
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    eventually(&format!("an event for {args:?}"), || {
-        let mut all = vec!["events", "-o", "json"];
-        all.extend(args);
-        let lines = world.run(&all).ok();
-        lines.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()).find(&check)
-    })
 }
 
 #[test]

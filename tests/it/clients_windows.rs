@@ -1,9 +1,9 @@
 //! SMB, Remote Desktop and SQL Server spoken to by real clients, and what `nmap` calls them.
 
 use std::net::Ipv4Addr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::common::{Ran, World, eventually, tool};
+use crate::common::{Ran, World, event, run, tool};
 
 /// A Windows server, a Windows workstation and a Debian host.
 fn fleet() -> World {
@@ -15,30 +15,20 @@ fn fleet() -> World {
              [server.smb]\nuser = svc\npassword = Secret1\ndomain = corp.example.com\n\
              [server.rdp]\nuser = svc\npassword = Secret1\n\
              [server.mssql]\npassword = Pa55\nversion = 15.0.4430.1\n\
+             [dc]\nip = {}\nnmap_os = windows_server\nhostname = WIN-DC07\nservices = ldap,dns,smb,rdp,mssql\n\
+             [dc.ldap]\ndomain = hq.contoso.com\nuser = helpdesk\npassword = Secret7\n\
              [pc]\nip = {}\nnmap_os = windows\nservices = smb,rdp\n[pc.rdp]\nnla = false\n\
              [files]\nip = {}\ndistro = debian\nservices = smb,rdp,mssql\n\
              [files.smb]\nuser = scan\npassword = Scan123\nworkgroup = OFFICE\nshare = exchange\n\
              [files.mssql]\nversion = 15.0.4430.1\n",
             world.ip(10),
+            world.ip(40),
             world.ip(20),
             world.ip(30)
         ),
     );
     world.run(&["deploy", file.to_str().unwrap()]).ok();
     world
-}
-
-fn run(command: &mut Command) -> Ran {
-    Ran::from(command.stdin(Stdio::null()).output().unwrap())
-}
-
-fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let mut all = vec!["events", "-o", "json"];
-    all.extend(args);
-    eventually(&format!("an event for {args:?}"), || {
-        let out = world.run(&all).ok();
-        out.lines().map(|line| serde_json::from_str(line).unwrap()).find(&check)
-    })
 }
 
 fn smbclient(world: &World, last: u8, share: &str, rest: &[&str]) -> Command {
@@ -109,6 +99,36 @@ fn smbclient_reads_and_leaves_files_in_every_dialect() {
     });
     let login = event(&world, &["--service", "smb", "--kind", "login"], |e| e["user"] == "svc");
     assert_eq!((&login["outcome"], &login["secret_kind"]), (&"success".into(), &"ntlmssp_v2".into()));
+}
+
+/// What each service of a domain controller says of it, as nmap's scripts read that.
+#[test]
+fn a_controller_is_named_alike_by_all_its_services() {
+    let world = fleet();
+    let ports: Vec<String> = [389, 445, 1433, 3389].iter().map(|p| (world.offset + p).to_string()).collect();
+    let mut command = tool("nmap");
+    command.args(["-Pn", "-n", "-sT", "-sV", "--unprivileged", "-p", &ports.join(",")]);
+    command.args(["--script", "rdp-ntlm-info,ldap-rootdse,ssl-cert"]);
+    let out = run(command.arg(world.ip(40).to_string())).ok();
+    for (name, times) in [
+        ("DNS_Domain_Name: hq.contoso.com", 1),
+        ("DNS_Computer_Name: WIN-DC07.hq.contoso.com", 1),
+        ("NetBIOS_Domain_Name: HQ", 1),
+        ("Product_Version: 10.0.14393", 1),
+        ("microsoft-ds (workgroup: HQ)", 1),
+        ("dnsHostName: WIN-DC07.hq.contoso.com", 1),
+        // The directory's certificate and that of Remote Desktop.
+        ("ssl-cert: Subject: commonName=WIN-DC07.hq.contoso.com", 2),
+    ] {
+        assert!(out.matches(name).count() >= times, "{name}\n{out}");
+    }
+    // An account of the directory is one of the domain.
+    let list = run(&mut smbclient(&world, 40, "C$", &["-U", "HQ/helpdesk%Secret7", "-c", "ls"])).ok();
+    assert!(!list.contains("NT_STATUS"), "{list}");
+    let srv = ["+short", "_ldap._tcp.dc._msdcs.hq.contoso.com", "SRV", "+tcp", "-p"];
+    let port = (world.offset + 53).to_string();
+    let srv = run(tool("dig").args(srv).args([&port, &format!("@{}", world.ip(40))])).ok();
+    assert_eq!(srv.trim().to_ascii_lowercase(), "0 100 389 win-dc07.hq.contoso.com.");
 }
 
 #[test]

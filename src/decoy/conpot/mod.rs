@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use self::plant::Plant;
 use self::plc::Plc;
 use super::datagram::{Answers, Packet};
-use super::{Decoy, Served, Session};
+use super::{Decoy, Served, Session, snmp};
 use crate::model::{Persona, Settings};
 
 /// Makes the controller.
@@ -37,7 +37,8 @@ struct Ics {
     address: String,
     stopped: AtomicBool,
     persona: Persona,
-    snmp: OnceLock<Option<Arc<dyn Decoy>>>,
+    /// The agent of the `snmp` service, for it knows a controller from [`Told`].
+    snmp: OnceLock<Arc<dyn Decoy>>,
 }
 
 impl Ics {
@@ -64,27 +65,38 @@ impl Decoy for Ics {
     }
 
     fn datagram(&self, packet: &Packet<'_>, answers: &mut Answers) {
-        let agent = self.snmp.get_or_init(|| snmp(&self.persona, &self.plc));
-        if let Some(agent) = agent {
-            agent.datagram(packet, answers);
-        }
+        let agent = self.snmp.get_or_init(|| snmp::build(&self.persona, &Settings::new()));
+        agent.datagram(packet, answers);
     }
 }
 
-/// The SNMP agent of the controller: that of the `snmp` service, told what it is part of.
-fn snmp(persona: &Persona, plc: &Plc) -> Option<Arc<dyn Decoy>> {
-    let description = format!(
-        "Siemens, SIMATIC NET, {}, {}, HW: Version {}, FW: Version {}, {}",
-        plc.module,
-        plc.order,
-        plc.edition,
-        plc.version(),
-        plc.serial
-    );
-    let settings =
-        [("sys_descr", description), ("sys_name", plc.station.clone()), ("sys_location", plc.plant.clone())];
-    let settings = settings.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-    super::registry("snmp").map(|build| build(persona, &settings))
+/// What the agent of a controller says of it.
+pub(crate) struct Told {
+    /// `sysDescr`.
+    pub(crate) description: String,
+    /// `sysName`.
+    pub(crate) name: String,
+    /// `sysLocation`.
+    pub(crate) location: String,
+}
+
+impl Told {
+    /// That of the controller that `persona` is.
+    pub(crate) fn new(persona: &Persona) -> Self {
+        let plc = Plc::new(persona);
+        Self {
+            description: format!(
+                "Siemens, SIMATIC NET, {}, {}, HW: Version {}, FW: Version {}, {}",
+                plc.module,
+                plc.order,
+                plc.edition,
+                plc.version(),
+                plc.serial
+            ),
+            name: plc.station,
+            location: plc.plant,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -129,6 +129,29 @@ async fn the_page_shows_the_station() {
     assert_eq!(login.secret.unwrap().0, b"admin");
 }
 
+#[test]
+fn its_agent_and_the_snmp_service_tell_of_the_same_module() {
+    // `snmpget -v2c -c public … sysDescr.0`
+    let bytes =
+        hex::decode("302602010104067075626c6963a019020107020100020100300e300c06082b060102010101000500")
+            .unwrap();
+    for services in [&["conpot"][..], &["conpot", "snmp"]] {
+        let persona = testing::persona(services);
+        let plc = Plc::new(&persona);
+        let builds = services.iter().map(|slug| crate::decoy::registry(slug).unwrap());
+        for decoy in builds.map(|build| build(&persona, &Settings::new())) {
+            let (answers, _) = testing::ask(decoy.as_ref(), 161, &bytes, true);
+            let said = String::from_utf8_lossy(&answers[0].1).into_owned();
+            for part in [plc.module, plc.order, &plc.serial, &plc.version()] {
+                assert!(said.contains(part), "{part} {said}");
+            }
+            // Whoever may be somebody else is told that it is too much.
+            let (answers, _) = testing::ask(decoy.as_ref(), 161, &bytes, false);
+            assert!(answers[0].1.len() <= bytes.len());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]

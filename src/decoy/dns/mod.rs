@@ -22,6 +22,7 @@ use self::server::{Asked, Server};
 use self::wire::{Message, Name, class, kind, kind_name};
 use super::session::Recorder;
 use super::{Answers, Decoy, Packet, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::Kind;
 use crate::model::{Persona, Settings};
 
@@ -35,6 +36,11 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
 }
 
 struct Dns(Server);
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    Software::new("named", product::Product::new(persona, settings).version.as_deref().unwrap_or_default())
+}
 
 impl Decoy for Dns {
     fn serve(self: Arc<Self>, mut session: Session) -> Served {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::wire::{Data, Name, Record, class, kind, kind_called};
-use crate::decoy::domain::Domain;
+use crate::decoy::domain::{Domain, is_controller};
 use crate::decoy::setting;
 use crate::model::{Persona, Settings};
 
@@ -227,11 +227,19 @@ fn company(m: &mut Making<'_>, host: &str) -> Option<Record> {
 /// A domain as Active Directory fills it.
 fn directory(m: &mut Making<'_>, host: &str) -> Option<Record> {
     let seed = m.persona.seed.clone();
-    let own = m.persona.ip;
-    let dc = m.name(host)?;
+    let server = m.name(host)?;
+    m.add("", kind::NS, 3600, Some(Data::Name(server.clone())));
+    m.address(host, m.persona.ip);
+    // Where the directory is another machine's, this one only serves the zone.
+    let other = format!("dc{:02}", 1 + seed.number("dns/dc", 2));
+    let (dc, own) = if is_controller(m.persona) || other == host {
+        (server.clone(), m.persona.ip)
+    } else {
+        let ip = m.elsewhere(&other);
+        m.address(&other, ip);
+        (m.name(&other)?, ip)
+    };
     m.add("", kind::A, 600, Some(Data::A(own)));
-    m.add("", kind::NS, 3600, Some(Data::Name(dc.clone())));
-    m.address(host, own);
     for zone in ["domaindnszones", "forestdnszones"] {
         m.add(zone, kind::A, 600, Some(Data::A(own)));
     }
@@ -272,7 +280,7 @@ fn directory(m: &mut Making<'_>, host: &str) -> Option<Record> {
     }
     m.ttl = 3600;
     let serial = 40 + u32::try_from(seed.number("dns/serial", 900)).unwrap_or(0);
-    let data = Data::Soa(dc, m.name("hostmaster")?, [serial, 900, 600, 86_400, 3600]);
+    let data = Data::Soa(server, m.name("hostmaster")?, [serial, 900, 600, 86_400, 3600]);
     Some(Record { name: m.name("")?, kind: kind::SOA, class: class::IN, ttl: 3600, data })
 }
 

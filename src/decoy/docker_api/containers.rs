@@ -7,6 +7,7 @@ use super::state::{Container, Exec, hex_of};
 use super::{Ask, Docker, Outcome, views};
 use crate::decoy::http::response::{Hijack, Response};
 use crate::decoy::session::Draft;
+use crate::decoy::upload::Upload;
 use crate::decoy::vfs::now;
 use crate::event::Kind;
 
@@ -184,11 +185,14 @@ impl Docker {
             ("GET" | "HEAD" | "PUT", ["archive"]) => {
                 let path = ask.request.query("path").unwrap_or_default();
                 if method == "PUT" {
-                    ask.record
-                        .event(Kind::File, "archive")
-                        .text("file.path", &path)
-                        .text("container.id", id)
-                        .emit();
+                    let draft = ask.record.event(Kind::File, "archive").bytes("file.path", path.as_bytes());
+                    let (draft, came) = (draft.text("container.id", id), Upload::of(ask.body));
+                    if ask.body.len() < super::BODY_ROOM {
+                        came.emit(draft);
+                    } else {
+                        let size = ask.request.text("content-length").and_then(|n| n.parse().ok());
+                        came.emit_part(draft, size);
+                    }
                     Ok(self.empty(200))
                 } else {
                     Err((404, format!("Could not find the file {path} in container {id}")))

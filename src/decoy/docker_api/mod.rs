@@ -27,6 +27,7 @@ use super::session::Recorder;
 use super::tls::{Subject, Tls};
 use super::vfs::{Machine, now};
 use super::{Decoy, Served, Session, uptime};
+use crate::decoy::software::Software;
 use crate::model::{Persona, Seed, Settings};
 
 /// Bytes of a request's body that are looked at.
@@ -96,6 +97,11 @@ impl Ask<'_> {
 
 /// A handler's answer: JSON, or the status and message of an error.
 type Outcome = Result<Response, (u16, String)>;
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    Software::new("dockerd", &Profile::new(persona, settings).version)
+}
 
 impl Docker {
     fn machine(&self) -> &Machine {

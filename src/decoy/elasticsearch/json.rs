@@ -2,53 +2,11 @@
 
 use serde_json::Value;
 
-/// Deepest value that is printed with line ends.
-const DEPTH_MAX: usize = 24;
+use crate::decoy::render::{self, Style};
 
 /// With line ends and blanks, as `?pretty` asks for.
 pub(super) fn pretty(value: &Value) -> String {
-    let mut out = String::new();
-    write(value, 0, &mut out);
-    out.push('\n');
-    out
-}
-
-fn write(value: &Value, depth: usize, out: &mut String) {
-    let line = |depth: usize, out: &mut String| {
-        out.push('\n');
-        (0..depth).for_each(|_| out.push_str("  "));
-    };
-    match value {
-        Value::Object(map) if map.is_empty() => out.push_str("{ }"),
-        Value::Array(list) if list.is_empty() => out.push_str("[ ]"),
-        Value::Object(map) if depth < DEPTH_MAX => {
-            out.push('{');
-            for (at, (name, value)) in map.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                line(depth + 1, out);
-                out.push_str(&Value::String(name.clone()).to_string());
-                out.push_str(" : ");
-                write(value, depth + 1, out);
-            }
-            line(depth, out);
-            out.push('}');
-        }
-        Value::Array(list) if depth < DEPTH_MAX => {
-            out.push('[');
-            for (at, value) in list.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                line(depth + 1, out);
-                write(value, depth + 1, out);
-            }
-            line(depth, out);
-            out.push(']');
-        }
-        other => out.push_str(&other.to_string()),
-    }
+    render::json(value, &Style(" : ", "{ }", "[ ]")) + "\n"
 }
 
 /// A column: its name, and whether it is a number.

@@ -24,6 +24,7 @@ use super::session::Recorder;
 use super::setting::text;
 use super::vfs::Machine;
 use super::{Decoy, Served, Session, uptime};
+use crate::decoy::software::Software;
 use crate::model::{Persona, Seed, Settings};
 
 /// Bytes of a request's body that are looked at.
@@ -76,15 +77,26 @@ struct Node {
     store: OnceLock<Mutex<Store>>,
 }
 
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    Software::new("elasticsearch", text(settings, "version").unwrap_or(chosen(persona, settings).0))
+}
+
+/// The build that is played, whatever number it gives.
+fn chosen(persona: &Persona, settings: &Settings) -> &'static Build {
+    // Hosts that are out of support have the older series.
+    let old = matches!(persona.distro.as_str(), "centos7" | "ubuntu20");
+    let drawn = persona.seed.child("elasticsearch").number("build", 3);
+    let drawn = if old { 0 } else { usize::try_from(drawn).unwrap_or(0) };
+    let series = text(settings, "version").map(|n| usize::from(!n.starts_with(['5', '6', '7'])));
+    BUILDS.get(series.unwrap_or(drawn)).unwrap_or(&BUILDS[0])
+}
+
 /// Makes the Elasticsearch service.
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     let seed = persona.seed.child("elasticsearch");
+    let build = chosen(persona, settings);
     let number = text(settings, "version").map(str::to_owned);
-    // Hosts that are out of support have the older series.
-    let old = matches!(persona.distro.as_str(), "centos7" | "ubuntu20");
-    let drawn = if old { 0 } else { usize::try_from(seed.number("build", 3)).unwrap_or(0) };
-    let series = number.as_deref().map(|n| if n.starts_with(['5', '6', '7']) { 0 } else { 1 });
-    let build = BUILDS.get(series.unwrap_or(drawn)).unwrap_or(&BUILDS[0]);
     let cluster = text(settings, "cluster_name").or_else(|| seed.pick("cluster", CLUSTERS).copied());
     Arc::new(Node {
         server: Server::inside(persona, Family::Netty),

@@ -19,6 +19,7 @@ use serde_json::Value;
 use self::product::Server;
 use super::vfs::Vfs;
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::model::{Persona, Settings};
 
 /// The ftp service of one decky.
@@ -33,6 +34,17 @@ pub(super) struct Ftp {
 /// Makes the ftp service.
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     Arc::new(Ftp::new(persona, settings))
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let server =
+        Server::new(persona, settings.get("banner").and_then(Value::as_str).filter(|t| !t.is_empty()));
+    match server.product {
+        product::Product::Vsftpd => Software::new("vsftpd", &server.version),
+        product::Product::Proftpd => Software::new("proftpd", ""),
+        product::Product::Pureftpd => Software::new("pure-ftpd", ""),
+    }
 }
 
 impl Ftp {

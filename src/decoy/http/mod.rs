@@ -41,6 +41,7 @@ use self::site::{Resource, Site};
 use super::session::Recorder;
 use super::tls::{Subject, Tls};
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::model::{Persona, Settings};
 
 /// The http or https service of one decky.
@@ -62,6 +63,21 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
 /// Makes the https service: the same behind TLS.
 pub fn build_secure(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     Arc::new(Http::new(persona, settings, true))
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let config = Config::new(settings);
+    let server = Server::new(persona, config.server_header.as_deref(), &config.app);
+    let program = match server.family {
+        Family::Apache => "apache",
+        Family::Tomcat => "tomcat",
+        Family::Jetty => "jetty",
+        _ => "nginx",
+    };
+    let version =
+        server.token.as_deref().and_then(|token| token.split_once('/')).map_or("", |(_, rest)| rest);
+    Software::new(program, version)
 }
 
 impl Http {

@@ -24,6 +24,7 @@ use super::http::server::{Family, Server};
 use super::session::Recorder;
 use super::tls::{Subject, Tls};
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::Kind;
 use crate::model::{Persona, Seed, Settings};
 
@@ -382,6 +383,11 @@ impl Web for Door<'_> {
     fn body_room(&self) -> usize {
         BODY_ROOM
     }
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    Software::new("kube-apiserver", Profile::new(persona, settings).version.trim_start_matches('v'))
 }
 
 impl Decoy for Api {

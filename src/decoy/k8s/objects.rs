@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::decoy::render::{self, Style};
 use crate::decoy::vfs::now;
 use crate::model::Seed;
-
-/// Deepest value that is printed with line ends.
-const DEPTH_MAX: usize = 32;
 
 /// An identifier that stays.
 pub(super) fn uid(seed: &Seed, label: &str) -> String {
@@ -29,41 +27,7 @@ pub(super) fn time(seconds: i64) -> String {
 
 /// JSON with line ends as Go's `MarshalIndent` makes it.
 pub(super) fn pretty(value: &Value) -> String {
-    let mut out = String::new();
-    write(value, 0, &mut out);
-    out
-}
-
-fn write(value: &Value, depth: usize, out: &mut String) {
-    let line = |depth: usize, out: &mut String| {
-        out.push('\n');
-        (0..depth).for_each(|_| out.push_str("  "));
-    };
-    match value {
-        Value::Object(map) if !map.is_empty() && depth < DEPTH_MAX => {
-            out.push('{');
-            for (at, (name, value)) in map.iter().enumerate() {
-                out.push_str(if at > 0 { "," } else { "" });
-                line(depth + 1, out);
-                out.push_str(&Value::String(name.clone()).to_string());
-                out.push_str(": ");
-                write(value, depth + 1, out);
-            }
-            line(depth, out);
-            out.push('}');
-        }
-        Value::Array(list) if !list.is_empty() && depth < DEPTH_MAX => {
-            out.push('[');
-            for (at, value) in list.iter().enumerate() {
-                out.push_str(if at > 0 { "," } else { "" });
-                line(depth + 1, out);
-                write(value, depth + 1, out);
-            }
-            line(depth, out);
-            out.push(']');
-        }
-        other => out.push_str(&other.to_string()),
-    }
+    render::json(value, &Style(": ", "{}", "[]"))
 }
 
 /// What the server adds to an object that somebody made.

@@ -5,8 +5,7 @@ use crate::decoy::dns::zone::guid;
 use crate::decoy::domain::{Domain, people};
 use crate::model::Persona;
 
-/// Build of Windows Server 2016, and as directory errors end with it.
-pub(super) const BUILD: u16 = 14_393;
+/// Build of Windows Server 2016, in hexadecimal, as directory errors end with it.
 const VERSION: &str = "v3839";
 
 /// Controls that it says it supports.

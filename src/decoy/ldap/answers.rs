@@ -20,8 +20,12 @@ impl Ldap {
             if password.is_empty() {
                 return (Outcome::default(), None);
             }
-            return match self.windows_account(&text).filter(|_| self.password_fits(password)) {
-                Some(account) => (Outcome::default(), Some(format!("u:{}\\{account}", self.domain.netbios))),
+            let fits =
+                |(user, own): &&(String, String)| own.as_bytes() == password && self.means(&text, user);
+            return match self.accounts.iter().find(fits) {
+                Some((account, _)) => {
+                    (Outcome::default(), Some(format!("u:{}\\{account}", self.domain.netbios)))
+                }
                 None => {
                     let comment = "AcceptSecurityContext error";
                     let text = ad::error("80090308", "0C090436", comment, "52e");
@@ -44,12 +48,11 @@ impl Ldap {
     }
 
     fn password_fits(&self, password: &[u8]) -> bool {
-        self.account.as_ref().is_some_and(|(_, own)| own.as_bytes() == password)
+        self.accounts.first().is_some_and(|(_, own)| own.as_bytes() == password)
     }
 
-    /// The account that a name means: plain, with the domain before or behind, or as an entry.
-    fn windows_account(&self, name: &str) -> Option<&str> {
-        let (user, _) = self.account.as_ref()?;
+    /// Whether a name means the account `user`: plain, with the domain before or behind, or as an entry.
+    fn means(&self, name: &str, user: &str) -> bool {
         let low = name.to_lowercase();
         let own = user.to_lowercase();
         let netbios = self.domain.netbios.to_lowercase();
@@ -63,12 +66,12 @@ impl Ldap {
             let key = normal(name)?;
             self.directory().get(&key).filter(|e| e.holds(b"sAMAccountName", user.as_bytes()))
         };
-        (forms.contains(&low) || entry().is_some()).then_some(user)
+        forms.contains(&low) || entry().is_some()
     }
 
     /// The entry of the account, for comparing.
     fn unix_account(&self) -> Option<String> {
-        let (user, _) = self.account.as_ref()?;
+        let (user, _) = self.accounts.first()?;
         let suffix = slapd::suffix(&self.domain);
         match user.as_str() {
             user if user.contains('=') => normal(user),

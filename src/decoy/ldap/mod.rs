@@ -8,7 +8,6 @@ mod answers;
 mod directory;
 mod filter;
 mod message;
-mod ntlm;
 mod sasl;
 mod slapd;
 #[cfg(test)]
@@ -19,10 +18,11 @@ use std::sync::{Arc, OnceLock};
 
 use self::directory::Directory;
 use self::message::{Credentials, Message, Outcome, Request, Style, code};
-use self::sasl::Started;
+use self::sasl::{Admitted, Started};
 use super::domain::Domain;
+use super::ntlm::{Host, Layer};
 use super::tls::{Subject, Tls};
-use super::{Decoy, Served, Session, ber, setting};
+use super::{Decoy, Served, Session, ber};
 use crate::event::{Kind, SecretKind};
 use crate::model::{Persona, Settings};
 
@@ -32,6 +32,8 @@ const LDAPS: u16 = 636;
 const MESSAGE_MAX: usize = 262_143;
 /// Answers that wait are sent together up to this many bytes.
 const BATCH: usize = 32 * 1024;
+/// Bytes that are protected at once.
+const PART: usize = 16 * 1024;
 /// Paged results (RFC 2696).
 const PAGED: &[u8] = b"1.2.840.113556.1.4.319";
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
@@ -41,19 +43,32 @@ const WHO_AM_I: &[u8] = b"1.3.6.1.4.1.4203.1.11.3";
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     let domain = Domain::new(persona);
     let windows = persona.nmap_os.starts_with("windows");
-    let subject = if windows {
+    let tls = if windows {
         let fqdn = domain.fqdn();
-        Subject { common_name: fqdn.clone(), organisation: None, names: vec![fqdn], days: 365, ca: false }
+        let subject = Subject {
+            common_name: fqdn.clone(),
+            organisation: None,
+            names: vec![fqdn],
+            days: 365,
+            ca: false,
+        };
+        // The domain's own authority has its name from the domain and the machine that it is on.
+        let first = domain.dns.split('.').next().unwrap_or_default();
+        let name = format!("{first}-{}-CA", domain.computer);
+        let issuer =
+            Subject { common_name: name, organisation: None, names: Vec::new(), days: 1826, ca: true };
+        Tls::issued(persona, "ldap", subject, issuer)
     } else {
-        Subject::host(persona)
+        Tls::derived(persona, "host", Subject::host(persona))
     };
-    let account = setting::text(settings, "user").zip(setting::text(settings, "password"));
+    let host = Host::new(persona);
     Arc::new(Ldap {
         windows,
-        account: account.map(|(user, password)| (user.to_owned(), password.to_owned())),
-        tls: Tls::derived(persona, if windows { "ldap" } else { "host" }, subject),
+        accounts: host.accounts(persona, settings),
+        tls,
         persona: persona.clone(),
         domain,
+        host,
         directory: OnceLock::new(),
     })
 }
@@ -61,8 +76,10 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
 struct Ldap {
     persona: Persona,
     domain: Domain,
+    host: Host,
     windows: bool,
-    account: Option<(String, String)>,
+    /// Who gets in; the first has an entry.
+    accounts: Vec<(String, String)>,
     tls: Tls,
     directory: OnceLock<Directory>,
 }
@@ -74,6 +91,8 @@ struct State {
     who: Option<String>,
     tls: bool,
     started: Started,
+    /// What protects all messages after a login that asked for it.
+    layer: Option<Layer>,
 }
 
 /// What follows an answer.
@@ -102,10 +121,14 @@ impl Ldap {
         let (mut pending, mut out) = (Vec::new(), Vec::new());
         let mut chunk = [0u8; 4096];
         loop {
-            match ber::frame(&pending, MESSAGE_MAX) {
+            let framed = match &state.layer {
+                Some(_) => wrapped(&pending),
+                None => ber::frame(&pending, MESSAGE_MAX),
+            };
+            match framed {
                 Ok(Some(length)) if length <= pending.len() => {
                     let bytes: Vec<u8> = pending.drain(..length).collect();
-                    let next = self.answer(&session, &mut state, &bytes, &mut out);
+                    let next = self.turn(&session, &mut state, &bytes, &mut out);
                     if out.len() >= BATCH || !matches!(next, Next::Go) {
                         session.write(&std::mem::take(&mut out)).await?;
                     }
@@ -124,7 +147,7 @@ impl Ldap {
                 Ok(_) => {}
                 Err(ber::Malformed) => {
                     session.record.error("protocol", "not an LDAP message, or one too long");
-                    if self.windows {
+                    if self.windows && state.layer.is_none() {
                         out.extend(self.style().disconnection(&malformed()));
                     }
                     return session.write(&out).await;
@@ -141,13 +164,36 @@ impl Ldap {
         }
     }
 
+    /// Answers a message as it came, protected or not.
+    fn turn(&self, session: &Session, state: &mut State, bytes: &[u8], out: &mut Vec<u8>) -> Next {
+        let Some(mut layer) = state.layer.take() else {
+            return self.answer(session, state, bytes, out);
+        };
+        let Some(clear) = layer.open(bytes.get(4..).unwrap_or_default()) else {
+            session.record.error("protocol", "wrong signature");
+            return Next::Stop;
+        };
+        let mut said = Vec::new();
+        let next = self.answer(session, state, &clear, &mut said);
+        for part in said.chunks(PART) {
+            let part = layer.wrap(part);
+            out.extend(u32::try_from(part.len()).unwrap_or(0).to_be_bytes());
+            out.extend(part);
+        }
+        // Another login begins its own.
+        if state.layer.is_none() {
+            state.layer = Some(layer);
+        }
+        next
+    }
+
     fn style(&self) -> Style {
         Style { long: self.windows }
     }
 
     fn directory(&self) -> &Directory {
         self.directory.get_or_init(|| {
-            let account = self.account.as_ref().map(|(user, _)| user.as_str());
+            let account = self.accounts.first().map(|(user, _)| user.as_str());
             Directory::new(if self.windows {
                 ad::entries(&self.persona, &self.domain, account)
             } else {
@@ -244,10 +290,7 @@ impl Ldap {
                 state.who = who;
                 outcome
             }
-            Credentials::Sasl(mechanism, token) => {
-                let server = sasl::Server { domain: &self.domain, windows: self.windows, tls: state.tls };
-                sasl::step(record, &server, &mut state.started, mechanism, token.as_deref())
-            }
+            Credentials::Sasl(mechanism, token) => self.sasl(session, state, mechanism, token.as_deref()),
             Credentials::Sicily(step, token) if self.windows => self.sicily(session, state, *step, token),
             Credentials::Sicily(..) | Credentials::Other => {
                 record.event(Kind::Login, "bind").outcome(false).user(name).emit();
@@ -260,18 +303,44 @@ impl Ldap {
         }
     }
 
+    fn sasl(&self, session: &Session, state: &mut State, mechanism: &[u8], token: Option<&[u8]>) -> Outcome {
+        let server = sasl::Server {
+            domain: &self.domain,
+            host: &self.host,
+            accounts: &self.accounts,
+            windows: self.windows,
+            tls: state.tls,
+        };
+        let (outcome, admitted) = sasl::step(&session.record, &server, &mut state.started, mechanism, token);
+        if let Some(Admitted { message, layer }) = admitted {
+            state.who = Some(if self.windows {
+                format!("u:{}\\{}", self.domain.netbios, message.user)
+            } else {
+                format!("dn:uid={},cn=ntlm,cn=auth", message.user)
+            });
+            state.layer = layer;
+        }
+        outcome
+    }
+
     /// Microsoft's way for NTLM: which packages, an offer, an answer.
     fn sicily(&self, session: &Session, state: &mut State, step: u8, token: &[u8]) -> Outcome {
         if step == 0x89 {
             return Outcome { matched: b"NTLM".to_vec(), ..Outcome::default() };
         }
-        let server = sasl::Server { domain: &self.domain, windows: true, tls: state.tls };
-        let mut outcome = sasl::step(&session.record, &server, &mut state.started, b"NTLM", Some(token));
+        let mut outcome = self.sasl(session, state, b"NTLM", Some(token));
         if let Some((_, token)) = outcome.extra.pop() {
             return Outcome { matched: token, ..Outcome::default() };
         }
         outcome
     }
+}
+
+/// The length of a protected message, its length's own four bytes included; none when those did not come yet.
+fn wrapped(pending: &[u8]) -> Result<Option<usize>, ber::Malformed> {
+    let Some(length) = pending.first_chunk::<4>() else { return Ok(None) };
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| ber::Malformed)?;
+    if length <= MESSAGE_MAX { Ok(Some(length.saturating_add(4))) } else { Err(ber::Malformed) }
 }
 
 fn malformed() -> String {

@@ -2,8 +2,8 @@
 
 use super::ad;
 use super::message::{Outcome, code};
-use super::ntlm;
 use crate::decoy::domain::Domain;
+use crate::decoy::ntlm::{Authenticate, Exchange, Host, Layer, Step};
 use crate::decoy::session::Recorder;
 use crate::event::{Kind, SecretKind};
 
@@ -11,11 +11,11 @@ use crate::event::{Kind, SecretKind};
 const SERVER: u8 = 0x87;
 
 /// A bind that is under way on a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) enum Started {
     #[default]
     Nothing,
-    Ntlm([u8; 8]),
+    Ntlm(Exchange),
     Cram(String),
     Digest,
 }
@@ -23,8 +23,17 @@ pub(super) enum Started {
 /// What a mechanism is told of the server.
 pub(super) struct Server<'a> {
     pub(super) domain: &'a Domain,
+    pub(super) host: &'a Host,
+    /// Who gets in by NTLM.
+    pub(super) accounts: &'a [(String, String)],
     pub(super) windows: bool,
     pub(super) tls: bool,
+}
+
+/// Who is in after a step, and how what follows is protected.
+pub(super) struct Admitted {
+    pub(super) message: Box<Authenticate>,
+    pub(super) layer: Option<Layer>,
 }
 
 fn go_on(token: Vec<u8>) -> Outcome {
@@ -54,12 +63,14 @@ pub(super) fn step(
     started: &mut Started,
     mechanism: &[u8],
     token: Option<&[u8]>,
-) -> Outcome {
+) -> (Outcome, Option<Admitted>) {
     let name = String::from_utf8_lossy(mechanism).to_ascii_uppercase();
     let before = std::mem::take(started);
     let token = token.unwrap_or_default();
-    match (name.as_str(), server.windows) {
-        ("GSS-SPNEGO" | "NTLM", true) | ("NTLM", false) => negotiate(record, server, started, &before, token),
+    let outcome = match (name.as_str(), server.windows) {
+        ("GSS-SPNEGO" | "NTLM", true) | ("NTLM", false) => {
+            return negotiate(record, server, started, before, token);
+        }
         ("GSSAPI", true) => {
             record.event(Kind::Login, "gssapi").outcome(false).bytes("ldap.sasl.token", token).emit();
             refused(true)
@@ -89,7 +100,8 @@ pub(super) fn step(
                 .emit();
             unknown(&name, windows)
         }
-    }
+    };
+    (outcome, None)
 }
 
 fn unknown(name: &str, windows: bool) -> Outcome {
@@ -106,32 +118,38 @@ fn negotiate(
     record: &Recorder,
     server: &Server<'_>,
     started: &mut Started,
-    before: &Started,
+    before: Started,
     token: &[u8],
-) -> Outcome {
-    let bare = token.starts_with(b"NTLMSSP\0");
-    let Some(inner) = ntlm::find(token) else {
-        if token.first() == Some(&0x60) {
-            // Kerberos was offered first: it is kept, and NTLM asked for.
-            record.event(Kind::Login, "kerberos").outcome(false).bytes("ldap.sasl.token", token).emit();
-            return go_on(ntlm::wrap(None, true));
-        }
-        return refused(server.windows);
+) -> (Outcome, Option<Admitted>) {
+    let (exchange, asked) = match before {
+        Started::Ntlm(exchange) => (Some(exchange), true),
+        _ => (Exchange::new(), false),
     };
-    match (ntlm::step(inner), before) {
-        (Some(1), _) => {
-            let Some(challenge) = random::<8>() else { return refused(server.windows) };
-            let now = jiff::Timestamp::now().as_second();
-            let build = if server.windows { ad::BUILD } else { 0 };
-            let message = ntlm::challenge(server.domain, challenge, build, now);
-            *started = Started::Ntlm(challenge);
-            go_on(if bare { message } else { ntlm::wrap(Some(&message), true) })
+    let Some(mut exchange) = exchange else { return (refused(server.windows), None) };
+    match exchange.step(server.host, token) {
+        Step::Continue(reply) => {
+            if token.first() == Some(&0x60) && !token.windows(8).any(|w| w == b"NTLMSSP\0") {
+                // Kerberos was offered first: it is kept, and NTLM asked for.
+                record.event(Kind::Login, "kerberos").outcome(false).bytes("ldap.sasl.token", token).emit();
+            }
+            *started = Started::Ntlm(exchange);
+            (go_on(reply), None)
         }
-        (Some(3), Started::Ntlm(challenge)) => {
-            ntlm::record(record, "ntlm", inner, challenge);
-            refused(server.windows)
+        // An answer to a challenge that nobody was given proves nothing.
+        Step::Done(_) if !asked => (refused(server.windows), None),
+        Step::Done(message) => {
+            let key = message.admitted(&exchange.challenge, server.accounts);
+            message.record(record, &exchange.challenge, key.is_some());
+            let Some(key) = key else { return (refused(server.windows), None) };
+            let mut outcome = Outcome::default();
+            let last = exchange.accepted(&message, Some(&key));
+            if !last.is_empty() {
+                outcome.extra.push((SERVER, last));
+            }
+            let layer = message.layer(&key);
+            (outcome, Some(Admitted { message, layer }))
         }
-        _ => refused(server.windows),
+        Step::Bad => (refused(server.windows), None),
     }
 }
 
@@ -168,7 +186,7 @@ fn digest(
     before: &Started,
     token: &[u8],
 ) -> Outcome {
-    if *before == Started::Digest {
+    if matches!(before, Started::Digest) {
         let text = String::from_utf8_lossy(token);
         let part =
             |key: &str| text.split_once(key).and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();

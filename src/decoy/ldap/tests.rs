@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 
 use super::*;
+use crate::decoy::ntlm::tests::{answer, mirror, negotiate};
 use crate::decoy::testing::{self, Client};
 use crate::event::Event;
 
@@ -201,71 +202,98 @@ async fn active_directory_is_read_by_members() {
     assert!(has(&add, "INSUFF_ACCESS_RIGHTS"));
 }
 
-/// The third step of NTLM, of `bob` in `CORP`.
-fn authenticate() -> Vec<u8> {
-    let wide = |t: &str| t.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-    let nt = [&[0xaa; 16][..], &[0xbb; 44]].concat();
-    let parts = [vec![0; 24], nt, wide("CORP"), wide("bob"), wide("WS1"), vec![]];
-    let mut out = b"NTLMSSP\0\x03\0\0\0".to_vec();
-    let mut at = 64;
-    for part in &parts {
-        let length = u16::try_from(part.len()).unwrap().to_le_bytes();
-        out.extend([&length[..], &length, &u32::try_from(at).unwrap().to_le_bytes()].concat());
-        at += part.len();
+fn sasl(name: &str, token: &[u8]) -> Vec<u8> {
+    let sasl = ber::group(0xa3, &[ber::element(4, name.as_bytes()), ber::element(4, token)]);
+    let body = ber::group(0x60, &[ber::number(2, 3), ber::element(4, b""), sasl]);
+    ber::group(0x30, &[ber::number(2, 1), body])
+}
+
+fn sicily(kind: u8, token: &[u8]) -> Vec<u8> {
+    let body = ber::group(0x60, &[ber::number(2, 3), ber::element(4, b"NTLM"), ber::element(kind, token)]);
+    ber::group(0x30, &[ber::number(2, 1), body])
+}
+
+/// SPNEGO around a client's first token, and around the next.
+fn spnego(first: bool, token: &[u8]) -> Vec<u8> {
+    let token = ber::group(0xa2, &[ber::element(4, token)]);
+    if !first {
+        return ber::group(0xa1, &[ber::group(0x30, &[token])]);
     }
-    out.extend(0xe288_8215u32.to_le_bytes());
-    out.extend(parts.concat());
-    out
+    let list = ber::group(0x30, &[ber::identifier(&[1, 3, 6, 1, 4, 1, 311, 2, 2, 10])]);
+    let init = ber::group(0x30, &[ber::group(0xa0, &[list]), token]);
+    ber::group(0x60, &[ber::identifier(&[1, 3, 6, 1, 5, 5, 2]), ber::group(0xa0, &[init])])
 }
 
 #[tokio::test]
-async fn ntlm_is_captured_in_each_wrapping() {
-    let sasl = |name: &str, token: &[u8]| {
-        let sasl = ber::group(0xa3, &[ber::element(4, name.as_bytes()), ber::element(4, token)]);
-        let body = ber::group(0x60, &[ber::number(2, 3), ber::element(4, b""), sasl]);
-        ber::group(0x30, &[ber::number(2, 1), body])
+async fn ntlm_is_captured_or_gets_in_in_each_wrapping() {
+    let plain = |kind: &'static str| {
+        move |first: bool, token: &[u8]| match kind {
+            "sicily" => sicily(if first { 0x8a } else { 0x8b }, token),
+            "spnego" => sasl("GSS-SPNEGO", &spnego(first, token)),
+            kind => sasl(kind, token),
+        }
     };
-    let sicily = |kind: u8, token: &[u8]| {
-        let body =
-            ber::group(0x60, &[ber::number(2, 3), ber::element(4, b"NTLM"), ber::element(kind, token)]);
-        ber::group(0x30, &[ber::number(2, 1), body])
-    };
-    let negotiate = b"NTLMSSP\0\x01\0\0\0\x15\x82\x08\x62".to_vec();
-    let init = ber::element(0x60, &[&[6, 6, 0x2b, 6, 1, 5, 5, 2, 0xa0, 0x20][..], &negotiate].concat());
-    let flows = [
-        (true, sicily(0x8a, &negotiate), sicily(0x8b, &authenticate())),
-        (true, sasl("GSS-SPNEGO", &negotiate), sasl("GSS-SPNEGO", &authenticate())),
-        (
-            true,
-            sasl("GSS-SPNEGO", &init),
-            sasl("GSS-SPNEGO", &[&[0xa1, 0x40], authenticate().as_slice()].concat()),
-        ),
-        (false, sasl("NTLM", &negotiate), sasl("NTLM", &authenticate())),
-    ];
-    for (windows, first, second) in flows {
-        let mut client = open(windows, &[]);
-        let challenge = ask(&mut client, &first).await;
-        let at = challenge.windows(8).position(|w| w == b"NTLMSSP\0").expect("a challenge");
-        let challenge = hex::encode(&challenge[at + 24..at + 32]);
-        ask(&mut client, &second).await;
-        let login = logins(&client).pop().unwrap();
-        assert_eq!(login.user.unwrap().0, b"bob");
-        assert_eq!(login.secret_kind, Some(SecretKind::NtlmV2));
-        assert_eq!(
-            (&login.fields["ntlm.domain"], &login.fields["ntlm.server_challenge"]),
-            (&"CORP".into(), &challenge.into())
-        );
-        assert_eq!(login.fields["ntlm.nt_proof"], "aa".repeat(16));
+    for (windows, kind) in [(true, "sicily"), (true, "GSS-SPNEGO"), (true, "spnego"), (false, "NTLM")] {
+        let wrap = plain(kind);
+        for (password, ok) in [("Summer2025!", true), ("other", false)] {
+            let account = [("domain", "corp.local"), ("user", "helpdesk"), ("password", "Summer2025!")];
+            let mut client = open(windows, &account);
+            let reply = ask(&mut client, &wrap(true, &negotiate())).await;
+            let at = reply.windows(8).position(|w| w == b"NTLMSSP\0").expect("a challenge");
+            let mut token = answer(&reply[at..], "helpdesk", "CORP", password);
+            // Sign and seal were not asked for.
+            token[60] &= !0x30;
+            let last = ask(&mut client, &wrap(false, &token)).await;
+            let login = logins(&client).pop().unwrap();
+            assert_eq!(
+                (login.user.unwrap().0, login.outcome.unwrap() == "success"),
+                (b"helpdesk".to_vec(), ok)
+            );
+            assert_eq!(login.secret_kind, Some(SecretKind::NtlmV2));
+            assert_eq!(
+                (&login.fields["ntlm.domain"], &login.fields["ntlm.server_challenge"]),
+                (&"CORP".into(), &hex::encode(&reply[at + 24..at + 32]).into())
+            );
+            assert_eq!(has(&last, "\x0a\x01\x31") || has(&last, "52e"), !ok, "{kind} {last:?}");
+            let who =
+                ber::group(0x30, &[ber::number(2, 2), ber::group(0x77, &[ber::element(0x80, WHO_AM_I)])]);
+            let who = ask(&mut client, &who).await;
+            assert_eq!(has(&who, "helpdesk"), ok, "{kind}");
+        }
     }
+}
+
+#[tokio::test]
+async fn after_a_login_that_asked_for_it_all_is_signed_and_enciphered() {
+    let mut client = open(true, &[("user", "helpdesk"), ("password", "pw")]);
+    let reply = ask(&mut client, &sasl("GSS-SPNEGO", &spnego(true, &negotiate()))).await;
+    let at = reply.windows(8).position(|w| w == b"NTLMSSP\0").unwrap();
+    let token = answer(&reply[at..], "helpdesk", "CORP", "pw");
+    assert_eq!(token[60] & 0x30, 0x10, "it asks for signatures");
+    ask(&mut client, &sasl("GSS-SPNEGO", &spnego(false, &token))).await;
+    let mut ours = mirror(&token);
+    let question = ber::group(0x30, &[ber::number(2, 2), ber::group(0x77, &[ber::element(0x80, WHO_AM_I)])]);
+    let sealed = ours.wrap(&question);
+    let length = u32::try_from(sealed.len()).unwrap().to_be_bytes();
+    let got = ask(&mut client, &[&length[..], &sealed].concat()).await;
+    assert_eq!(got[..4], u32::try_from(got.len() - 4).unwrap().to_be_bytes());
+    let clear = ours.open(&got[4..]).expect("the server's signature");
+    assert!(has(&clear, "\\helpdesk"), "{clear:?}");
+    // A message that was changed on its way ends it.
+    let mut sealed = ours.wrap(&question);
+    sealed[20] ^= 1;
+    assert_eq!(ask(&mut client, &[&length[..], &sealed].concat()).await, b".");
+    assert!(
+        client
+            .kept
+            .events()
+            .iter()
+            .any(|e| e.fields.get("error.message").is_some_and(|m| m == "wrong signature"))
+    );
 }
 
 #[tokio::test]
 async fn other_mechanisms_give_their_secrets_away() {
-    let sasl = |name: &str, token: &[u8]| {
-        let sasl = ber::group(0xa3, &[ber::element(4, name.as_bytes()), ber::element(4, token)]);
-        let body = ber::group(0x60, &[ber::number(2, 3), ber::element(4, b""), sasl]);
-        ber::group(0x30, &[ber::number(2, 1), body])
-    };
     let mut client = open(false, &[]);
     ask(&mut client, &sasl("PLAIN", b"\0alice\0pw")).await;
     let challenge = ask(&mut client, &sasl("CRAM-MD5", b"")).await;

@@ -5,13 +5,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::decoy::session::Recorder;
+use crate::decoy::upload::Upload;
 use crate::event::Kind;
 
-/// First bytes that are kept of a message.
-const FIRST: usize = 4096;
 /// Bytes looked at of one line, and of one unfolded header.
 const LINE: usize = 2048;
 /// Links and attachment names kept.
@@ -43,9 +41,7 @@ enum Encoding {
 
 /// A message on its way in.
 pub(super) struct Intake {
-    hash: Sha256,
-    size: u64,
-    first: Vec<u8>,
+    came: Upload,
     line: Vec<u8>,
     /// Whether the lines are header fields: of the message, or of a part of it.
     in_head: bool,
@@ -71,9 +67,7 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn new() -> Self {
         Self {
-            hash: Sha256::new(),
-            size: 0,
-            first: Vec::new(),
+            came: Upload::new(),
             line: Vec::new(),
             in_head: true,
             in_body: false,
@@ -95,21 +89,18 @@ impl Intake {
 
     /// Bytes so far.
     pub(super) fn size(&self) -> u64 {
-        self.size
+        self.came.size()
     }
 
     /// Bytes as a server counts them that ends every line with CRLF.
     pub(super) fn normal_size(&self) -> u64 {
         let end = if self.last == b'\n' { 0 } else { 2 };
-        self.size.saturating_add(self.bare).saturating_add(end)
+        self.size().saturating_add(self.bare).saturating_add(end)
     }
 
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
-        self.size = self.size.saturating_add(bytes.len() as u64);
-        let room = FIRST.saturating_sub(self.first.len()).min(bytes.len());
-        self.first.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        self.came.take(bytes);
         for byte in bytes {
             self.bare = self.bare.saturating_add(u64::from(*byte == b'\n' && self.last != b'\r'));
             self.last = *byte;
@@ -280,10 +271,7 @@ impl Intake {
             .outcome(true)
             .text("email.local_id", id)
             .bytes("smtp.mail_from", sender)
-            .field("smtp.rcpt_to", list(recipients))
-            .field("file.size", self.size)
-            .text("file.hash.sha256", &hex::encode(self.hash.finalize()))
-            .bytes("file.content", &self.first);
+            .field("smtp.rcpt_to", list(recipients));
         for (key, value) in &self.headers {
             draft = draft.bytes(key, value);
         }
@@ -293,12 +281,13 @@ impl Intake {
         if !self.names.is_empty() {
             draft = draft.field("email.attachments.file.name", list(&self.names));
         }
-        draft
-            .field("email.attachments.count", self.names.len() as u64)
-            .field("email.base64_bytes", self.base64_bytes)
-            .field("email.dkim_signed", self.signed)
-            .field("email.html_smuggling", self.script && self.blob)
-            .emit();
+        self.came.emit(
+            draft
+                .field("email.attachments.count", self.names.len() as u64)
+                .field("email.base64_bytes", self.base64_bytes)
+                .field("email.dkim_signed", self.signed)
+                .field("email.html_smuggling", self.script && self.blob),
+        );
     }
 }
 
@@ -366,7 +355,7 @@ mod tests {
         let names = serde_json::json!(["inv.zip", "in voice.zip"]);
         assert_eq!(event.fields["email.attachments.file.name"], names);
         assert_eq!(event.fields["file.size"], MAIL.len());
-        assert_eq!(event.fields["file.hash.sha256"], hex::encode(Sha256::digest(MAIL)));
+        assert_eq!(event.fields["file.hash.sha256"], Upload::of(MAIL).sha256());
         assert_eq!(event.fields["email.dkim_signed"], true);
         assert_eq!(event.fields["email.html_smuggling"], false);
     }

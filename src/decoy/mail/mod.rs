@@ -18,6 +18,7 @@ pub mod smtp;
 use std::time::Duration;
 
 use super::setting::text;
+use crate::decoy::software::Software;
 use crate::model::{Persona, Settings};
 
 /// Waits as a server does that was given a wrong password.
@@ -75,6 +76,12 @@ impl Accounts {
         let user = user.to_ascii_lowercase();
         self.all || self.known.iter().any(|(u, p)| u.as_bytes() == user && p.as_bytes() == password)
     }
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, _: &Settings) -> Software {
+    let (a, b, c) = product::Packages::of(&persona.distro).dovecot;
+    Software::new("dovecot", &format!("{a}.{b}.{c}"))
 }
 
 #[cfg(test)]

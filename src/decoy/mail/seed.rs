@@ -9,8 +9,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::mailbox::crlf;
 use super::mime;
+use crate::decoy::render::crlf;
 use crate::decoy::setting::text;
 use crate::model::Settings;
 

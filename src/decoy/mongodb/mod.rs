@@ -24,6 +24,7 @@ use self::store::Store;
 use super::buffered::{Buffered, Cursor};
 use super::setting::{flag, text};
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::Kind;
 use crate::model::{Persona, Settings};
 
@@ -67,6 +68,11 @@ struct Mongo {
     first: i32,
     open: AtomicI32,
     asked: AtomicI64,
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    Software::new("mongod", &Server::new(persona, settings).version)
 }
 
 impl Decoy for Mongo {

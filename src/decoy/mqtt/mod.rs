@@ -18,6 +18,7 @@ use self::topics::{Load, Topics};
 use super::buffered::Buffered;
 use super::setting::{flag, text};
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::{Kind, SecretKind};
 use crate::model::{Persona, Settings};
 
@@ -39,10 +40,7 @@ const WINDOWS: &str = "2.0.18";
 /// Makes the MQTT decoy. Settings: `version`, `accept_all`, `user` and `password` (with them only that account
 /// gets in, unless `accept_all` says otherwise), `persona`, `custom_topics`.
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
-    let windows = matches!(persona.nmap_os.as_str(), "windows" | "windows_server");
-    let package = PACKAGES.iter().find(|p| p.0 == persona.distro).unwrap_or(&PACKAGES[0]).1;
-    let chosen = text(settings, "version").map(|v| v.trim_start_matches("mosquitto version "));
-    let version = chosen.unwrap_or(if windows { WINDOWS } else { package }).to_owned();
+    let version = version(persona, settings).to_owned();
     let account = text(settings, "user")
         .map(|user| (user.to_owned(), text(settings, "password").unwrap_or_default().to_owned()));
     Arc::new(Mqtt {
@@ -53,6 +51,18 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
         received: AtomicU64::new(0),
         sent: AtomicU64::new(0),
     })
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    Software::new("mosquitto", version(persona, settings))
+}
+
+fn version<'a>(persona: &Persona, settings: &'a Settings) -> &'a str {
+    let windows = matches!(persona.nmap_os.as_str(), "windows" | "windows_server");
+    let package = PACKAGES.iter().find(|p| p.0 == persona.distro).unwrap_or(&PACKAGES[0]).1;
+    let chosen = text(settings, "version").map(|v| v.trim_start_matches("mosquitto version "));
+    chosen.unwrap_or(if windows { WINDOWS } else { package })
 }
 
 struct Mqtt {

@@ -29,6 +29,7 @@ use super::ntlm::{Exchange, Host, Step};
 use super::session::{Recorder, timeout};
 use super::tls::{Subject, Tls};
 use super::{Decoy, Served, Session, le, setting};
+use crate::decoy::software::Software;
 use crate::event::{Kind, SecretKind};
 use crate::model::{Persona, Settings};
 
@@ -55,6 +56,12 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
         persona: persona.clone(),
         host,
     })
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let [major, minor, build, revision] = Product::new(persona, settings, &Host::new(persona)).version;
+    Software::new("sqlservr", &format!("{major}.{minor}.{build}.{revision}"))
 }
 
 struct Mssql {

@@ -29,6 +29,7 @@ use self::result::{Error, Outcome, Style};
 use self::sql::{Context, Sql};
 use self::variables::Status;
 use super::{Decoy, Served, Session, uptime};
+use crate::decoy::software::Software;
 use crate::event::{Kind, SecretKind};
 use crate::model::{Persona, Settings};
 
@@ -56,6 +57,12 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
         open: AtomicU64::new(0),
         asked: AtomicU64::new(0),
     })
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let product = Product::new(persona, settings);
+    Software::new(if product.brand == "MariaDB" { "mariadbd" } else { "mysqld" }, &product.version)
 }
 
 struct Mysql {

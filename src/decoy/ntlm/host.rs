@@ -1,7 +1,8 @@
 //! How a machine names itself to Windows' protocols: what smb, rdp and mssql of one decky agree on.
 
+use crate::decoy::domain::Domain;
 use crate::decoy::setting;
-use crate::model::Persona;
+use crate::model::{Persona, Settings};
 
 /// A machine as NTLM, SMB and RDP show it.
 #[derive(Clone, Debug)]
@@ -41,29 +42,42 @@ const SERVER: System =
 const OTHER: System = System { windows: false, name: "Windows 6.1", build: 0, ntlm_build: 0 };
 
 impl Host {
-    /// The machine of a persona; `workgroup` and `domain` are settings of its smb.
+    /// The machine of a persona, at home where [`Domain`] says.
     pub(crate) fn new(persona: &Persona) -> Self {
-        let smb = persona.services.get("smb");
-        let given = |key: &str| smb.and_then(|settings| setting::text(settings, key));
-        let short = persona.hostname.split('.').next().unwrap_or_default();
-        let suffix = persona.hostname.split_once('.').map(|(_, domain)| domain.to_owned());
+        let domain = Domain::new(persona);
+        // Neither a directory nor a name server of Windows runs on a workstation.
+        let server = ["ldap", "dns"].iter().any(|slug| persona.services.contains_key(*slug));
         let system = match persona.nmap_os.as_str() {
-            "windows" => WORKSTATION,
-            "windows_server" => SERVER,
+            "windows" if !server => WORKSTATION,
+            "windows" | "windows_server" => SERVER,
             _ => OTHER,
         };
-        let domain = given("domain").map(str::to_ascii_lowercase).or(suffix.filter(|_| system.windows));
-        let workgroup = given("workgroup").map(ToOwned::to_owned).or_else(|| {
-            let first = domain.as_deref()?.split('.').next()?;
-            Some(first.to_owned())
-        });
+        let workgroup = if domain.joined { Some(domain.netbios) } else { Domain::workgroup(persona) };
         Self {
-            computer: netbios(short),
-            workgroup: netbios(workgroup.as_deref().unwrap_or(WORKGROUP)),
-            domain,
-            hostname: short.to_owned(),
+            computer: domain.computer,
+            workgroup: workgroup.unwrap_or_else(|| WORKGROUP.to_owned()),
+            domain: domain.joined.then_some(domain.dns),
+            hostname: domain.host,
             system,
         }
+    }
+
+    /// The accounts that get in by NTLM to the service of these settings: its own, and on Windows those
+    /// of the others too, for the machine or its domain knows them all.
+    pub(crate) fn accounts(&self, persona: &Persona, settings: &Settings) -> Vec<(String, String)> {
+        let account = |of: &Settings| {
+            let (user, password) = setting::text(of, "user").zip(setting::text(of, "password"))?;
+            Some((user.to_owned(), password.to_owned()))
+        };
+        let others = ["smb", "rdp", "ldap"].iter().filter(|_| self.system.windows);
+        let others = others.filter_map(|slug| account(persona.services.get(*slug)?));
+        let mut all: Vec<_> = account(settings).into_iter().collect();
+        for other in others {
+            if !all.contains(&other) {
+                all.push(other);
+            }
+        }
+        all
     }
 
     /// Its full name.
@@ -83,11 +97,6 @@ impl Host {
     pub(crate) fn authority(&self) -> &str {
         if self.is_member() { &self.workgroup } else { &self.computer }
     }
-}
-
-/// A NetBIOS name: fifteen bytes, upper case.
-fn netbios(name: &str) -> String {
-    name.chars().filter(char::is_ascii_graphic).take(15).collect::<String>().to_ascii_uppercase()
 }
 
 #[cfg(test)]

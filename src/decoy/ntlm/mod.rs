@@ -1,4 +1,4 @@
-//! NTLM (MS-NLMP) from the server's side, bare or inside SPNEGO: what smb, rdp and mssql take logins with.
+//! NTLM (MS-NLMP) from the server's side, bare or inside SPNEGO: what smb, rdp, mssql and ldap take logins with.
 //!
 //! [`Exchange`] is one login: feed it the client's tokens, and send what it gives back until it gives an
 //! [`Authenticate`]. [`Authenticate::verify`] checks that against a password, and
@@ -24,6 +24,8 @@ const MECHANISMS_MAX: usize = 1024;
 mod flag {
     pub(super) const UNICODE: u32 = 0x1;
     pub(super) const OEM: u32 = 0x2;
+    pub(super) const SIGN: u32 = 0x10;
+    pub(super) const SEAL: u32 = 0x20;
     pub(super) const NTLM: u32 = 0x200;
     pub(super) const TARGET_DOMAIN: u32 = 0x1_0000;
     pub(super) const TARGET_SERVER: u32 = 0x2_0000;
@@ -237,6 +239,19 @@ impl Authenticate {
         (Seal::new(key, self.flags, Side::Client), Seal::new(key, self.flags, Side::Server))
     }
 
+    /// How what follows the login is protected, where the client asked for that.
+    pub(crate) fn layer(&self, key: &[u8; 16]) -> Option<Layer> {
+        let sealed = self.flags & flag::SEAL != 0;
+        if self.flags & flag::EXTENDED == 0 || !sealed && self.flags & flag::SIGN == 0 {
+            return None;
+        }
+        let (mut client, mut server) = self.seals(key);
+        // The check codes of SPNEGO were each side's first signatures; the ciphers start anew after them.
+        client.sequence = u32::from(self.checked);
+        server.sequence = client.sequence;
+        Some(Layer { client, server, sealed })
+    }
+
     /// Records the login.
     pub(crate) fn record(&self, record: &Recorder, challenge: &[u8; 8], ok: bool) {
         let mut draft = record.event(Kind::Login, "ntlm").outcome(ok).user(self.user.as_bytes());
@@ -327,6 +342,32 @@ impl Seal {
         let (signature, text) = sealed.split_at_checked(16)?;
         let text = self.cipher.apply(text);
         (self.sign(&text) == signature).then_some(text)
+    }
+}
+
+/// A conversation whose messages are signed, or enciphered too.
+pub(crate) struct Layer {
+    client: Seal,
+    server: Seal,
+    sealed: bool,
+}
+
+impl Layer {
+    /// What the client said; none when its signature is wrong.
+    pub(crate) fn open(&mut self, token: &[u8]) -> Option<Vec<u8>> {
+        if self.sealed {
+            return self.client.open(token);
+        }
+        let (signature, text) = token.split_at_checked(16)?;
+        (self.client.sign(text) == signature).then(|| text.to_vec())
+    }
+
+    /// What the server says.
+    pub(crate) fn wrap(&mut self, text: &[u8]) -> Vec<u8> {
+        if self.sealed {
+            return self.server.seal(text);
+        }
+        [&self.server.sign(text)[..], text].concat()
     }
 }
 

@@ -40,6 +40,13 @@ pub(crate) fn answer(challenge: &[u8], user: &str, domain: &str, password: &str)
     out
 }
 
+/// The client's side of what follows [`answer`]'s message.
+pub(crate) fn mirror(message: &[u8]) -> Layer {
+    let message = Authenticate::parse(message).unwrap();
+    let Layer { client, server, sealed } = message.layer(&[7; 16]).unwrap();
+    Layer { client: server, server: client, sealed }
+}
+
 fn host() -> Host {
     let mut persona = testing::persona(&["smb"]);
     persona.nmap_os = "windows".into();

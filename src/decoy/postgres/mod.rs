@@ -40,6 +40,7 @@ use super::setting::text;
 use super::tls::{Subject, Tls};
 use super::vfs::Vfs;
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::Kind;
 use crate::model::{Persona, Settings};
 
@@ -90,6 +91,11 @@ struct Startup {
     user: Vec<u8>,
     database: Vec<u8>,
     application: String,
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    Software::new("postgres", &Product::new(persona, settings).shown)
 }
 
 impl Decoy for Postgres {

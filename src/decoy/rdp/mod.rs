@@ -36,7 +36,6 @@ const HYBRID_REQUIRED: u32 = 5;
 /// product does), `user` and `password` (an account that it accepts).
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     let host = Host::new(persona);
-    let account = setting::text(settings, "user").zip(setting::text(settings, "password"));
     let tls = if host.system.windows {
         let subject = Subject {
             common_name: host.fqdn(),
@@ -56,10 +55,7 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     };
     Arc::new(Rdp {
         nla: setting::flag(settings, "nla"),
-        accounts: account
-            .map(|(user, password)| (user.to_owned(), password.to_owned()))
-            .into_iter()
-            .collect(),
+        accounts: host.accounts(persona, settings),
         host,
         tls,
     })

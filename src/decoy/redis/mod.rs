@@ -25,6 +25,7 @@ use serde_json::Value;
 use self::proto::{Parsed, Parser};
 use self::server::{Answer, Conn, Server};
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::{FIELD_MAX, Kind, SecretKind};
 use crate::model::{Persona, Settings};
 
@@ -39,6 +40,15 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
 }
 
 struct Redis(Server);
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let profile = profile::Profile::new(persona, settings);
+    match profile.valkey {
+        Some(version) => Software::new("valkey", version),
+        None => Software::new("redis", &profile.version),
+    }
+}
 
 impl Decoy for Redis {
     fn serve(self: Arc<Self>, mut session: Session) -> Served {

@@ -5,6 +5,7 @@ use super::commands::{Command, Options};
 use crate::decoy::vfs::distro::Family;
 use crate::decoy::vfs::process::{listeners, processes};
 use crate::decoy::vfs::{mac, now, traffic};
+use crate::model::Transport;
 
 /// The commands of this file.
 pub(super) fn find(name: &str) -> Option<Command> {
@@ -347,12 +348,13 @@ fn arp(sh: &mut Shell, _: &[String]) -> u8 {
     0
 }
 
-/// Port, process number and name of what listens.
-fn open_ports(sh: &Shell) -> Vec<(u16, u32, &'static str)> {
+/// Port, process number and name of what listens, over TCP or UDP.
+fn open_ports(sh: &Shell, transport: Transport) -> Vec<(u16, u32, &'static str)> {
     let machine = sh.machine();
     let all = processes(machine);
     let pid = |name: &str| all.iter().find(|p| p.name() == name).map_or(1, |p| p.pid);
-    listeners(machine).iter().map(|l| (l.port, pid(l.program), l.program)).collect()
+    let found = listeners(machine).into_iter().filter(|l| l.transport == transport);
+    found.map(|l| (l.port, pid(l.program), l.program)).collect()
 }
 
 fn netstat(sh: &mut Shell, args: &[String]) -> u8 {
@@ -376,8 +378,13 @@ fn netstat(sh: &mut Shell, args: &[String]) -> u8 {
     sh.say(&format!(
         "Proto Recv-Q Send-Q Local Address           Foreign Address         State      {programs_title}"
     ));
-    if listening && (options.has('t') || !options.has('u')) {
-        for (port, pid, name) in open_ports(sh) {
+    let wanted = [(Transport::Tcp, 't', 'u', "LISTEN"), (Transport::Udp, 'u', 't', "")];
+    for (transport, letter, other, state) in wanted {
+        if !listening || !options.has(letter) && options.has(other) {
+            continue;
+        }
+        let kind = if transport == Transport::Tcp { "tcp" } else { "udp" };
+        for (port, pid, name) in open_ports(sh, transport) {
             let who = match (programs, root) {
                 (false, _) => String::new(),
                 (true, true) => format!(" {:<20}", format!("{pid}/{name}")),
@@ -385,7 +392,7 @@ fn netstat(sh: &mut Shell, args: &[String]) -> u8 {
             };
             sh.say(
                 format!(
-                    "tcp        0      0 {:<23} 0.0.0.0:*               LISTEN     {who}",
+                    "{kind}        0      0 {:<23} 0.0.0.0:*               {state:<11}{who}",
                     format!("0.0.0.0:{port}")
                 )
                 .trim_end(),
@@ -401,24 +408,36 @@ fn ss(sh: &mut Shell, args: &[String]) -> u8 {
     }
     let options = Options::new(args, "fA");
     let root = sh.vfs.uid() == 0;
-    let udp_only = options.has('u') && !options.has('t');
-    let netid = if options.has('t') && !options.has('u') { "" } else { "Netid " };
+    let netid = if options.has('t') != options.has('u') { "" } else { "Netid " };
     sh.say(&format!(
         "{netid}State  Recv-Q Send-Q Local Address:Port Peer Address:Port{}",
         if options.has('p') { "Process" } else { "" }
     ));
-    if (options.has('l') || options.has('a')) && !udp_only {
-        for (port, pid, name) in open_ports(sh) {
-            let kind = if netid.is_empty() { "" } else { "tcp   " };
+    let listening = options.has('l') || options.has('a');
+    let wanted = [(Transport::Udp, 'u', 't'), (Transport::Tcp, 't', 'u')];
+    for (transport, letter, other) in wanted {
+        if !listening || !options.has(letter) && options.has(other) {
+            continue;
+        }
+        let tcp = transport == Transport::Tcp;
+        for (port, pid, name) in open_ports(sh, transport) {
+            let kind = match (netid.is_empty(), tcp) {
+                (true, _) => "",
+                (false, true) => "tcp   ",
+                (false, false) => "udp   ",
+            };
             let who = if options.has('p') && root {
                 format!("users:((\"{name}\",pid={pid},fd=3))")
             } else {
                 String::new()
             };
-            let queue =
-                if matches!(name, "nginx" | "apache2" | "httpd" | "redis-server") { 511 } else { 128 };
+            let (state, queue) = match name {
+                _ if !tcp => ("UNCONN", 0),
+                "nginx" | "apache2" | "httpd" | "redis-server" => ("LISTEN", 511),
+                _ => ("LISTEN", 128),
+            };
             let line = format!(
-                "{kind}LISTEN 0      {queue:<6} {:>13}:{port:<4} {:>12}:{:<4}{who}",
+                "{kind}{state} 0      {queue:<6} {:>13}:{port:<4} {:>12}:{:<4}{who}",
                 "0.0.0.0", "0.0.0.0", "*"
             );
             sh.say(line.trim_end());

@@ -2,6 +2,7 @@
 
 use super::Shell;
 use super::commands::Command;
+use crate::decoy::vfs::process::daemons;
 
 /// The commands of this file.
 pub(super) fn find(name: &str) -> Option<Command> {
@@ -90,14 +91,65 @@ fn apt(sh: &mut Shell, args: &[String]) -> u8 {
     }
 }
 
+/// The packages of what serves: name, version where it is known.
+fn served(sh: &Shell) -> Vec<(&'static str, String)> {
+    let machine = sh.machine();
+    let mut all: Vec<(&str, String)> = Vec::new();
+    for daemon in daemons(machine) {
+        let told = daemon.slugs.iter().find_map(|slug| machine.software(slug));
+        let version = told.filter(|_| daemon.part.is_empty()).map(|s| s.number().to_owned());
+        if let Some(version) = version.filter(|v| !v.is_empty())
+            && !all.iter().any(|(name, _)| *name == daemon.package)
+        {
+            all.push((daemon.package, version));
+        }
+    }
+    all
+}
+
 fn list(sh: &mut Shell, args: &[String]) -> u8 {
     let rpm = args.first().is_some_and(|a| a.ends_with("rpm"));
     let distro = sh.machine().distro;
     let (shell, tools) = (distro.shell_version.split('(').next().unwrap_or_default(), distro.coreutils);
+    let served = served(sh);
+    // `-l` of one name, or `-q`, is about that one.
+    let asked = args.iter().skip(1).find(|a| !a.starts_with('-')).cloned();
+    let wanted = |name: &str| asked.as_deref().is_none_or(|asked| asked.trim_matches('*') == name);
     if rpm {
-        sh.say(&format!("bash-{shell}-9.el9.x86_64\ncoreutils-{tools}-36.el9.x86_64\nkernel-{}\nopenssh-server-8.7p1-45.el9.x86_64\nsystemd-252-51.el9.x86_64", distro.kernel));
-    } else {
-        sh.say(&format!("Desired=Unknown/Install/Remove/Purge/Hold\n| Status=Not/Inst/Conf-files/Unpacked/halF-conf/Half-inst/trig-aWait/Trig-pend\n|/ Err?=(none)/Reinst-required (Status,Err: uppercase=bad)\n||/ Name           Version      Architecture Description\n+++-==============-============-============-=================================\nii  bash           {shell}-2     amd64        GNU Bourne Again SHell\nii  coreutils      {tools}-1        amd64        GNU core utilities"));
+        let tag = match distro.slug {
+            "centos7" => "el7",
+            "fedora" => "fc39",
+            _ => "el9",
+        };
+        let mut lines = vec![
+            ("bash", format!("{shell}-9.{tag}.x86_64")),
+            ("coreutils", format!("{tools}-36.{tag}.x86_64")),
+            ("kernel", distro.kernel.to_owned()),
+            ("systemd", format!("252-51.{tag}.x86_64")),
+        ];
+        lines.extend(served.into_iter().map(|(name, version)| (name, format!("{version}-1.{tag}.x86_64"))));
+        lines.retain(|(name, _)| wanted(name));
+        if let (true, Some(asked)) = (lines.is_empty(), asked) {
+            return sh.fail(&format!("package {asked} is not installed"));
+        }
+        for (name, version) in lines {
+            sh.say(&format!("{name}-{version}"));
+        }
+        return 0;
+    }
+    let mut lines = vec![
+        ("bash", format!("{shell}-2"), "GNU Bourne Again SHell"),
+        ("coreutils", format!("{tools}-1"), "GNU core utilities"),
+    ];
+    lines.extend(served.into_iter().map(|(name, version)| (name, format!("{version}-1"), "server")));
+    lines.retain(|(name, ..)| wanted(name));
+    if let (true, Some(asked)) = (lines.is_empty(), asked) {
+        return sh.fail(&format!("dpkg-query: no packages found matching {asked}"));
+    }
+    lines.sort_unstable();
+    sh.say("Desired=Unknown/Install/Remove/Purge/Hold\n| Status=Not/Inst/Conf-files/Unpacked/halF-conf/Half-inst/trig-aWait/Trig-pend\n|/ Err?=(none)/Reinst-required (Status,Err: uppercase=bad)\n||/ Name           Version      Architecture Description\n+++-==============-============-============-=================================");
+    for (name, version, about) in lines {
+        sh.say(&format!("ii  {name:<14} {version:<12} amd64        {about}"));
     }
     0
 }

@@ -5,7 +5,7 @@ use super::commands::{Command, Options};
 use super::login::time;
 use crate::decoy::vfs::distro::Family;
 use crate::decoy::vfs::now;
-use crate::decoy::vfs::process::{listeners, unit};
+use crate::decoy::vfs::process::daemons;
 
 /// The commands of this file.
 pub(super) fn find(name: &str) -> Option<Command> {
@@ -38,9 +38,10 @@ fn units(sh: &Shell) -> Vec<&'static str> {
             &["dbus-broker", "systemd-journald", "systemd-logind", "systemd-networkd", "systemd-udevd"]
         }
     };
-    let mut all: Vec<&str> =
-        base.iter().copied().chain(listeners(machine).iter().map(|l| unit(machine, l.slug))).collect();
+    let mut all: Vec<&str> = base.iter().copied().chain(daemons(machine).iter().map(|d| d.unit)).collect();
+    all.retain(|unit| !unit.is_empty());
     all.sort_unstable();
+    all.dedup();
     all
 }
 

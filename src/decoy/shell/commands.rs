@@ -1,9 +1,9 @@
 //! Which commands there are.
 
 use super::{
-    Shell, builtins, cmd_accounts, cmd_admin, cmd_busybox, cmd_copy, cmd_digest, cmd_files, cmd_find,
-    cmd_lists, cmd_ls, cmd_net, cmd_pack, cmd_packages, cmd_process, cmd_script, cmd_service, cmd_system,
-    cmd_text, cmd_tools, cmd_transform, cmd_users, condition, echo,
+    Shell, builtins, cmd_accounts, cmd_admin, cmd_busybox, cmd_copy, cmd_daemon, cmd_digest, cmd_files,
+    cmd_find, cmd_lists, cmd_ls, cmd_net, cmd_pack, cmd_packages, cmd_process, cmd_script, cmd_service,
+    cmd_system, cmd_text, cmd_tools, cmd_transform, cmd_users, condition, echo,
 };
 
 /// Plays a command: arguments with its name first; returns its status.
@@ -116,6 +116,7 @@ pub(super) fn find(name: &str) -> Option<Command> {
         .or_else(|| cmd_process::find(name))
         .or_else(|| cmd_net::find(name))
         .or_else(|| cmd_packages::find(name))
+        .or_else(|| cmd_daemon::find(name))
         .or(match name {
             "echo" => Some(echo::echo as Command),
             "printf" => Some(echo::printf),

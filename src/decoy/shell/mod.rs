@@ -10,6 +10,7 @@ mod cmd_accounts;
 mod cmd_admin;
 mod cmd_busybox;
 mod cmd_copy;
+mod cmd_daemon;
 mod cmd_digest;
 mod cmd_files;
 mod cmd_find;

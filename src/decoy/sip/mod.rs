@@ -22,6 +22,7 @@ use super::datagram::{Answers, Packet};
 use super::session::Recorder;
 use super::setting::text;
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::{Kind, SecretKind};
 use crate::model::{Persona, Settings};
 
@@ -60,6 +61,12 @@ struct Peer<'p> {
     ours: SocketAddr,
     record: &'p Recorder,
     transport: &'static str,
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let product = Product::new(persona, settings);
+    Software::new("asterisk", product.server.trim_start_matches("Asterisk PBX "))
 }
 
 impl Decoy for Sip {

@@ -29,6 +29,7 @@ use self::share::{Files, Node, Share, Shares};
 use super::ntlm::{Authenticate, Exchange, Host};
 use super::session::Recorder;
 use super::{Decoy, Served, Session, setting};
+use crate::decoy::software::Software;
 use crate::event::Kind;
 use crate::model::{Persona, Settings};
 
@@ -45,7 +46,6 @@ const SESSIONS_MAX: usize = 8;
 /// `guest` (whether sessions without a password are had), `share` (name of the share with files; blank: none).
 pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     let host = Host::new(persona);
-    let account = setting::text(settings, "user").zip(setting::text(settings, "password"));
     let mut guid = [0; 16];
     if host.system.windows {
         guid.copy_from_slice(&persona.seed.derive("smb/guid")[..16]);
@@ -56,10 +56,7 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     }
     Arc::new(Smb {
         shares: Shares::new(persona, settings, &host),
-        accounts: account
-            .map(|(user, password)| (user.to_owned(), password.to_owned()))
-            .into_iter()
-            .collect(),
+        accounts: host.accounts(persona, settings),
         guest: setting::flag(settings, "guest").unwrap_or(true),
         speaks_old: host.system.windows || product::speaks_old(&persona.distro),
         guid,
@@ -67,6 +64,11 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
         host,
         persona: persona.clone(),
     })
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, _: &Settings) -> Software {
+    Software::new("smbd", product::samba(&persona.distro))
 }
 
 struct Smb {

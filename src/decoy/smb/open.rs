@@ -1,20 +1,17 @@
 //! Files, folders and pipes of versions 2 and 3: opened, listed, read, written, asked about.
 
-use sha2::{Digest as _, Sha256};
-
 use super::rpc::{self, Pipe};
 use super::share::Node;
 use super::smb2::Answer;
 use super::{Conn, info, status};
 use crate::decoy::le::{self, Put as _, Reader};
+use crate::decoy::upload::Upload;
 use crate::event::Kind;
 
 /// Files open at once.
 const OPENS_MAX: usize = 64;
 /// Longest path in UTF-16 units.
 const PATH_MAX: usize = 1024;
-/// Bytes of an uploaded file that its event shows.
-const HEAD: usize = 512;
 
 /// The right to write or append.
 pub(super) const WRITE: u32 = 0x6;
@@ -38,9 +35,8 @@ pub(super) struct Open {
     /// Entries a listing has given.
     pub(super) listed: usize,
     pub(super) pattern: Option<String>,
-    /// The hash of what was written, as long as it came in order.
-    pub(super) written: Option<(Sha256, u64)>,
-    pub(super) head: Vec<u8>,
+    /// What was written, as long as it came in order.
+    pub(super) came: Option<Upload>,
     pub(super) touched: bool,
     pub(super) read: bool,
 }
@@ -63,8 +59,7 @@ impl Open {
             pipe: None,
             listed: 0,
             pattern: None,
-            written: Some((Sha256::new(), 0)),
-            head: Vec::new(),
+            came: Some(Upload::new()),
             touched: false,
             read: false,
         }
@@ -260,24 +255,19 @@ impl Conn {
     pub(super) fn finish(&self, open: &Open) {
         let path = format!("{}\\{}", open.share, open.path);
         if open.touched {
-            let kept = self.node(open);
-            let size = kept.as_ref().map_or(open.head.len() as u64, |node| node.size);
-            let mut draft = self
-                .record
-                .event(Kind::File, "upload")
-                .outcome(true)
-                .bytes("file.path", path.as_bytes())
-                .field("file.size", size)
-                .bytes("file.content", &open.head);
-            let hash = match (&open.written, kept) {
-                (Some((hash, at)), _) if *at == size => Some(hash.clone().finalize()),
-                (_, Some(node)) if node.bytes.len() as u64 == size => Some(Sha256::digest(&node.bytes)),
-                _ => None,
-            };
-            if let Some(hash) = hash {
-                draft = draft.text("file.hash.sha256", &hex::encode(hash));
+            let draft = self.record.event(Kind::File, "upload").outcome(true);
+            let draft = draft.bytes("file.path", path.as_bytes());
+            let (came, node) = (open.came.as_ref(), self.node(open));
+            match (came, node) {
+                (Some(came), None) => came.emit(draft),
+                (Some(came), Some(node)) if came.size() == node.size => came.emit(draft),
+                (_, Some(node)) if node.bytes.len() as u64 == node.size => {
+                    Upload::of(&node.bytes).emit(draft);
+                }
+                // It came in another order than it lies, and is longer than what is kept.
+                (_, Some(node)) => Upload::of(&node.bytes).emit_part(draft, Some(node.size)),
+                (None, None) => draft.emit(),
             }
-            draft.emit();
         } else if open.read && open.pipe.is_none() {
             self.note("download", &open.share, &open.path, true);
         }
@@ -363,13 +353,10 @@ impl Conn {
         }
         tree.files.write(&open.path, offset, bytes);
         open.touched = true;
-        open.written = open.written.take().filter(|(_, at)| *at == offset).map(|(mut hash, at)| {
-            hash.update(bytes);
-            (hash, at.saturating_add(bytes.len() as u64))
+        open.came = open.came.take().filter(|came| came.size() == offset).map(|mut came| {
+            came.take(bytes);
+            came
         });
-        if offset == open.head.len() as u64 && open.head.len() < HEAD {
-            open.head.extend(bytes.iter().take(HEAD - open.head.len()));
-        }
         Ok(())
     }
 }

@@ -22,13 +22,6 @@ const SERVED: &[(&str, &str)] = &[
     ("1.3.6.1.2.1.92", "The MIB module for logging SNMP Notifications."),
 ];
 
-/// Daemons of services whose processes the machine's list does not have.
-const DAEMONS: &[(&str, &str)] = &[
-    ("dns", "/usr/sbin/named -f -u bind"),
-    ("ldap", "/usr/sbin/slapd -h ldap:/// ldapi:/// -g openldap -u openldap -F /etc/ldap/slapd.d"),
-    ("snmp", "/usr/sbin/snmpd -LOw -u Debian-snmp -g Debian-snmp -I -smux mteTrigger mteTriggerConf -f"),
-];
-
 /// Fills the table.
 pub(super) fn fill(table: &mut Table<'_>, system: &System<'_>, engine: Option<&super::agent::Engine>) {
     let machine = Machine::new(table.persona);
@@ -139,27 +132,14 @@ fn hardware(table: &mut Table<'_>, m: &Machine) {
 /// What runs.
 fn software(table: &mut Table<'_>, m: &Machine) {
     let all = processes(m);
-    let mut count = u32::try_from(all.len()).unwrap_or(0);
-    let has = |word: &str| all.iter().any(|p| p.command.contains(word));
-    let mut last = 0;
+    let count = u32::try_from(all.len()).unwrap_or(0);
     for process in &all {
-        last = last.max(process.pid);
         let kernel = process.command.starts_with('[');
         let (path, rest) = process.command.split_once(' ').unwrap_or((&process.command, ""));
         let cpu = u64::from(process.per_day).saturating_mul(700);
         let path = if kernel { "" } else { path };
         let rest = if kernel { "" } else { rest };
         table.process(process.pid, process.name(), path, rest, cpu, process.rss);
-    }
-    let daemons = DAEMONS.iter().filter(|(slug, _)| m.runs(slug) && !has(&format!("{slug}d")));
-    for (slug, command) in daemons {
-        let (path, rest) = command.split_once(' ').unwrap_or((command, ""));
-        let name = path.rsplit('/').next().unwrap_or(path);
-        if !has(path) {
-            count += 1;
-            last += 1 + u32::try_from(table.number(&format!("pid/{slug}"), 9)).unwrap_or(0);
-            table.process(last, name, path, rest, 2_400, 11_000);
-        }
     }
     table.put("1.3.6.1.2.1.25.1.6.0", Value::Gauge(count));
 }

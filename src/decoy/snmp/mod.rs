@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub(crate) use self::agent::{Agent, Engine};
 pub(crate) use self::mib::{Mib, Oid, Value};
 pub(crate) use self::table::{System, Table, oid};
+use super::conpot::Told;
 use super::setting;
 use super::uptime::booted;
 use super::vfs::distro::distro;
@@ -130,6 +131,7 @@ fn table(persona: &Persona, settings: &Settings, engine: Option<&Engine>) -> Vec
         },
         str::to_owned,
     );
+    let controller = (kind == Kind::Controller).then(|| Told::new(persona));
     let made_up = persona.seed.pick("snmp/location", LOCATIONS).copied().unwrap_or_default();
     let printer = device::printer(persona.mac.0);
     let system = System {
@@ -145,9 +147,11 @@ fn table(persona: &Persona, settings: &Settings, engine: Option<&Engine>) -> Vec
             Kind::Controller => "1.3.6.1.4.1.4329.6.3",
         },
         contact: &contact,
-        name: setting::text(settings, "sys_name").unwrap_or(&persona.hostname),
-        location: setting::text(settings, "sys_location").unwrap_or(match kind {
-            Kind::Printer | Kind::Windows => "",
+        name: setting::text(settings, "sys_name")
+            .unwrap_or_else(|| controller.as_ref().map_or(&persona.hostname, |told| &told.name)),
+        location: setting::text(settings, "sys_location").unwrap_or(match (kind, &controller) {
+            (Kind::Printer | Kind::Windows, _) => "",
+            (_, Some(told)) => &told.location,
             _ => made_up,
         }),
         services: match kind {
@@ -182,7 +186,7 @@ fn describe(persona: &Persona, kind: Kind) -> String {
             format!("Linux {host} {} {} x86_64", distro.kernel, distro.kernel_build)
         }
         Kind::Windows => {
-            let build = if persona.nmap_os == "windows_server" { 14_393 } else { 19_045 };
+            let build = super::ntlm::Host::new(persona).system.build;
             format!(
                 "Hardware: Intel64 Family 6 Model 85 Stepping 7 AT/AT COMPATIBLE - Software: Windows Version 6.3 \
                  (Build {build} Multiprocessor Free)"
@@ -190,7 +194,7 @@ fn describe(persona: &Persona, kind: Kind) -> String {
         }
         Kind::Cisco => device::IOS.to_owned(),
         Kind::Printer => device::printer(persona.mac.0).description.to_owned(),
-        Kind::Controller => "Siemens, SIMATIC NET, S7-300".to_owned(),
+        Kind::Controller => Told::new(persona).description,
         Kind::Small => format!("Linux {host} 4.14.221 #0 Mon Feb 15 15:22:37 2021 mips"),
     }
 }

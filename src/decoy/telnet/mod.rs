@@ -122,7 +122,7 @@ impl Line {
 
     fn shown(&mut self, text: &[u8]) {
         if let Some(cast) = &mut self.cast {
-            cast.output(&wire::shown(text));
+            cast.output(&crate::decoy::render::crlf(text));
         }
     }
 

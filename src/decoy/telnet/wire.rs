@@ -1,5 +1,7 @@
 //! The telnet protocol (RFC 854, 1091, 1073, 1572) without its socket: bytes in, data and events out.
 
+use crate::decoy::render::crlf;
+
 /// Most bytes of a subnegotiation that are kept.
 const MAX_SUB: usize = 512;
 /// Most answers to options nobody asked for: a peer cannot make us chatter.
@@ -202,26 +204,12 @@ fn environ(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 /// Text for the wire: line ends as CR LF, and 255 doubled.
 pub(super) fn encode(text: &[u8]) -> Vec<u8> {
-    let mut out = shown(text);
+    let mut out = crlf(text);
     if out.contains(&IAC) {
         out = out
             .into_iter()
             .flat_map(|byte| std::iter::repeat_n(byte, 1 + usize::from(byte == IAC)))
             .collect();
-    }
-    out
-}
-
-/// Text as the client's terminal gets it.
-pub(super) fn shown(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + text.len() / 16);
-    let mut last = 0;
-    for byte in text {
-        if *byte == b'\n' && last != b'\r' {
-            out.push(b'\r');
-        }
-        out.push(*byte);
-        last = *byte;
     }
     out
 }

@@ -170,9 +170,9 @@ fn go_on(spare: usize, packet: &Packet<'_>, answers: &mut Answers, table: &mut T
             let next = transfer.block.wrapping_add(1);
             if number == next {
                 transfer.block = next;
-                writing.take(rest);
+                writing.came.take(rest);
             }
-            if writing.size() > UPLOAD_MAX {
+            if writing.came.size() > UPLOAD_MAX {
                 answers.send_from(port, packet::error(3, "Disk full or allocation exceeded", answers.room()));
                 false
             } else {
@@ -211,16 +211,9 @@ fn network_lines(file: &[u8]) -> Vec<u8> {
 }
 
 /// Records what came of an upload.
-fn record(record: &Recorder, writing: Writing, whole: bool) {
-    let (name, size, hash, head) = writing.finish();
-    record
-        .event(Kind::File, "upload")
-        .outcome(whole)
-        .bytes("file.path", &name)
-        .field("file.size", size)
-        .text("file.hash.sha256", &hash)
-        .bytes("file.content", &head)
-        .emit();
+fn record(record: &Recorder, writing: &Writing, whole: bool) {
+    let draft = record.event(Kind::File, "upload").outcome(whole);
+    writing.came.emit(draft.bytes("file.path", &writing.name));
 }
 
 #[cfg(test)]

@@ -4,12 +4,10 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
 use super::super::datagram::Port;
 use super::super::session::Recorder;
+use super::super::upload::Upload;
 use super::packet::{DATA, packet};
-use crate::event::FIELD_MAX;
 
 /// Transfers at a time; the oldest gives way.
 const TRANSFERS_MAX: usize = 32;
@@ -85,37 +83,19 @@ impl Reading {
 
 /// A file on its way in.
 pub(super) struct Writing {
-    name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     block: usize,
-    size: u64,
-    hash: Sha256,
-    head: Vec<u8>,
+    pub(super) came: Upload,
 }
 
 impl Writing {
     pub(super) fn new(name: &[u8], block: usize) -> Self {
         let name = name.get(..name.len().min(NAME_MAX)).unwrap_or_default().to_vec();
-        Self { name, block, size: 0, hash: Sha256::new(), head: Vec::new() }
+        Self { name, block, came: Upload::new() }
     }
 
     pub(super) fn block(&self) -> usize {
         self.block
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.size
-    }
-
-    pub(super) fn take(&mut self, bytes: &[u8]) {
-        self.size = self.size.saturating_add(bytes.len() as u64);
-        self.hash.update(bytes);
-        let room = FIELD_MAX.saturating_sub(self.head.len()).min(bytes.len());
-        self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
-    }
-
-    /// Name, size, SHA-256 and first bytes.
-    pub(super) fn finish(self) -> (Vec<u8>, u64, String, Vec<u8>) {
-        (self.name, self.size, hex::encode(self.hash.finalize()), self.head)
     }
 }
 
@@ -178,14 +158,14 @@ impl Table {
     /// A transfer is over; `whole`: it came to its end.
     pub(super) fn end(&mut self, transfer: Transfer, whole: bool) {
         let Work::Write(writing) = transfer.work else { return };
-        if whole && writing.size <= writing.head.len() as u64 {
+        if let Some(file) = writing.came.whole().filter(|_| whole) {
             self.stored.retain(|(name, _)| *name != writing.name);
             if self.stored.len() >= STORED_MAX {
                 self.stored.pop_front();
             }
-            self.stored.push_back((writing.name.clone(), writing.head.clone()));
+            self.stored.push_back((writing.name.clone(), file.to_vec()));
         }
-        super::record(&transfer.record, writing, whole);
+        super::record(&transfer.record, &writing, whole);
     }
 
     /// An upload that is still there.

@@ -1,7 +1,9 @@
 //! Directories, devices, homes, logs and what services leave behind.
 
+use super::daemons::Daemon;
 use super::distro::Family;
 use super::machine::Machine;
+use super::process::{binary, daemons};
 use super::tree::{Body, Builder, When};
 
 /// Adds them.
@@ -216,14 +218,30 @@ fn logs(tree: &mut Builder, machine: &Machine) {
 
 fn services(tree: &mut Builder, machine: &Machine) {
     let family = machine.distro.family;
-    if machine.runs("http") {
+    for daemon in daemons(machine) {
+        for (_, command, ..) in daemon.runs {
+            if let Some(path) = binary(machine, command) {
+                tree.file(path, 0o755, When::Built, Body::Binary);
+            }
+        }
+        if daemon.unit.is_empty() {
+            continue;
+        }
+        let (path, mode) = match family {
+            Family::Alpine => (format!("/etc/init.d/{}", daemon.unit), 0o755),
+            _ => (format!("/usr/lib/systemd/system/{}", unit_file(daemon)), 0o644),
+        };
+        tree.file(path, mode, When::Built, Body::Kept(unit(machine, daemon)));
+    }
+    let web = ["http", "https"].iter().find_map(|slug| machine.software(slug)).map(|s| s.program);
+    if let Some(web @ ("apache" | "nginx")) = web {
         let root = match family {
             Family::Alpine => "/var/www/localhost/htdocs",
             Family::Arch => "/srv/http",
             _ => "/var/www/html",
         };
         tree.dir(root, 0o755, 0, 0, When::Born);
-        let (config, text, log) = match (machine.apache, family) {
+        let (config, text, log) = match (web == "apache", family) {
             (true, Family::Debian) => ("/etc/apache2/apache2.conf", APACHE_CONF, "apache2"),
             (true, Family::Alpine) => ("/etc/apache2/httpd.conf", APACHE_CONF, "apache2"),
             (true, _) => ("/etc/httpd/conf/httpd.conf", APACHE_CONF, "httpd"),
@@ -262,6 +280,34 @@ fn services(tree: &mut Builder, machine: &Machine) {
         tree.file("/etc/vsftpd.conf", 0o644, When::Born, Body::Text(VSFTPD_CONF));
         tree.dir("/srv/ftp", 0o755, 0, 0, When::Born);
     }
+}
+
+/// The name of a daemon's unit: what systemd listens for itself is a socket.
+fn unit_file(daemon: &Daemon) -> String {
+    format!("{}.{}", daemon.unit, if daemon.runs.is_empty() { "socket" } else { "service" })
+}
+
+/// The file that starts a daemon.
+fn unit(machine: &Machine, daemon: &Daemon) -> String {
+    let command = daemon.runs.first().map_or("", |run| run.1);
+    let start = binary(machine, command).unwrap_or_else(|| format!("/usr/sbin/{}", daemon.unit));
+    let rest = command.split_once(start.as_str()).map_or("", |(_, rest)| rest);
+    let about = daemon.about;
+    if machine.distro.family == Family::Alpine {
+        return format!(
+            "#!/sbin/openrc-run\n\ndescription=\"{about}\"\ncommand=\"{start}\"\ncommand_args=\"{}\"\n\ndepend() {{\n\tneed net\n\tafter firewall\n}}\n",
+            rest.trim()
+        );
+    }
+    if daemon.runs.is_empty() {
+        return format!(
+            "[Unit]\nDescription={about}\n\n[Socket]\nListenStream={}\nAccept=yes\n\n[Install]\nWantedBy=sockets.target\n",
+            if daemon.slugs.contains(&"tftp") { 69 } else { 23 }
+        );
+    }
+    format!(
+        "[Unit]\nDescription={about}\nAfter=network.target\n\n[Service]\nExecStart={start}{rest}\nRestart=on-failure\n\n[Install]\nWantedBy=multi-user.target\n"
+    )
 }
 
 /// What root typed while setting the machine up, by what runs on it.

@@ -301,7 +301,7 @@ const STATIC: &[(&str, &str)] = &[
     ),
     (
         "/etc/services",
-        "ftp\t\t21/tcp\nssh\t\t22/tcp\ntelnet\t\t23/tcp\nsmtp\t\t25/tcp\t\tmail\ndomain\t\t53/tcp\ndomain\t\t53/udp\nhttp\t\t80/tcp\t\twww\npop3\t\t110/tcp\nntp\t\t123/udp\nimap2\t\t143/tcp\nhttps\t\t443/tcp\nmysql\t\t3306/tcp\n",
+        "ftp\t\t21/tcp\nssh\t\t22/tcp\ntelnet\t\t23/tcp\nsmtp\t\t25/tcp\t\tmail\ndomain\t\t53/tcp\ndomain\t\t53/udp\ntftp\t\t69/udp\nhttp\t\t80/tcp\t\twww\niso-tsap\t102/tcp\t\ttsap\npop3\t\t110/tcp\t\tpop-3\nntp\t\t123/udp\nnetbios-ssn\t139/tcp\nimap2\t\t143/tcp\t\timap\nsnmp\t\t161/tcp\nsnmp\t\t161/udp\nldap\t\t389/tcp\nldap\t\t389/udp\nhttps\t\t443/tcp\nmicrosoft-ds\t445/tcp\nmbap\t\t502/tcp\nsubmission\t587/tcp\nldaps\t\t636/tcp\nimaps\t\t993/tcp\npop3s\t\t995/tcp\nms-sql-s\t1433/tcp\nmqtt\t\t1883/tcp\ndocker\t\t2375/tcp\ndocker-s\t2376/tcp\nmysql\t\t3306/tcp\nms-wbt-server\t3389/tcp\nsip\t\t5060/tcp\nsip\t\t5060/udp\nmdns\t\t5353/udp\nhostmon\t\t5355/tcp\nhostmon\t\t5355/udp\npostgresql\t5432/tcp\nrfb\t\t5900/tcp\nredis\t\t6379/tcp\nsun-sr-https\t6443/tcp\nhttp-alt\t8080/tcp\twebcache\nwap-wsp\t\t9200/tcp\nmongodb\t\t27017/tcp\n",
     ),
     ("/etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n"),
     ("/etc/sysctl.conf", "#net.ipv4.ip_forward=1\n"),

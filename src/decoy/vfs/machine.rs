@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+use super::daemons::Daemon;
 use super::distro::{Distro, Family, distro};
+use super::process::daemons;
+use crate::decoy::software::Software;
 use crate::model::{Persona, Seed};
 
 /// One account of `/etc/passwd`.
@@ -40,8 +43,7 @@ pub struct Machine {
     pub users: Vec<User>,
     /// Slugs of the services it runs.
     pub services: Vec<String>,
-    /// Whether its web server is Apache, else nginx: as the http decoy draws it.
-    pub apache: bool,
+    software: Vec<(String, Software)>,
     /// Processors.
     pub cpus: u32,
     /// Model name and megahertz of a processor.
@@ -74,23 +76,34 @@ impl Machine {
         let distro = distro(&persona.distro);
         let memory = *seed.pick("memory", &[2u64, 4, 4, 8, 8, 16]).unwrap_or(&4);
         let disk = *seed.pick("disk", &[20u64, 32, 40, 50, 80, 100]).unwrap_or(&40);
-        Self {
+        let software = persona
+            .services
+            .iter()
+            .filter_map(|(slug, settings)| Some((slug.clone(), Software::of(persona, slug, settings)?)));
+        let mut machine = Self {
             hostname: hostname(persona),
             ip: persona.ip,
             distro,
             mac: persona.mac.0,
             real_gateway: persona.gateway,
             born: persona.born,
-            users: users(persona, distro.family),
+            users: Vec::new(),
             services: persona.services.keys().cloned().collect(),
-            apache: apache(persona),
+            software: software.collect(),
             cpus: *seed.pick("cpus", &[1u32, 2, 2, 4, 4, 8]).unwrap_or(&2),
             cpu: *seed.pick("cpu", &CPUS).unwrap_or(&CPUS[0]),
             // What the firmware and the kernel keep is not counted.
             memory_kib: memory * 1_010_000 - seed.number("reserved", 9_000),
             disk_kib: disk * 1024 * 1024 - 600_000,
             seed,
-        }
+        };
+        machine.users = users(persona, distro.family, &daemons(&machine));
+        machine
+    }
+
+    /// Which program a service is, where its decoy says.
+    pub fn software(&self, slug: &str) -> Option<&Software> {
+        self.software.iter().find(|(of, _)| of == slug).map(|(_, software)| software)
     }
 
     /// Whether it runs this service.
@@ -248,16 +261,8 @@ fn system_users(
     }
 }
 
-/// Accounts that a service's package adds: slug, name, Debian's and Red Hat's numbers, home.
-const SERVICE_USERS: [(&str, &str, u32, &str); 5] = [
-    ("mysql", "mysql", 104, "/var/lib/mysql"),
-    ("redis", "redis", 105, "/var/lib/redis"),
-    ("ftp", "ftp", 106, "/srv/ftp"),
-    ("telnet", "telnetd", 107, "/nonexistent"),
-    ("postgres", "postgres", 109, "/var/lib/postgresql"),
-];
-
-fn users(persona: &Persona, family: Family) -> Vec<User> {
+/// The accounts of the system, of the packages and of people.
+fn users(persona: &Persona, family: Family, daemons: &[&'static Daemon]) -> Vec<User> {
     let nologin = match family {
         Family::Debian => "/usr/sbin/nologin",
         Family::Arch => "/usr/bin/nologin",
@@ -272,14 +277,19 @@ fn users(persona: &Persona, family: Family) -> Vec<User> {
     for (name, uid, gid, comment, home, shell) in system_users(family) {
         all.push(account(name, *uid, *gid, comment, home, shell));
     }
-    for (slug, name, uid, home) in SERVICE_USERS {
-        let known = all.iter().any(|u| u.name == name);
-        if persona.services.contains_key(slug) && !known && (slug != "telnet" || family == Family::Debian) {
-            // The package of PostgreSQL makes an account that administrators use.
-            let (comment, shell) =
-                if slug == "postgres" { ("PostgreSQL administrator,,,", login) } else { ("", nologin) };
-            all.push(account(name, uid, uid + 6, comment, home, shell));
+    for (name, fixed, home) in daemons.iter().filter_map(|d| d.account) {
+        if all.iter().any(|u| u.name == name) {
+            continue;
         }
+        // Numbers are given in the order of installation, upwards or downwards.
+        let free = |n: &u32| !all.iter().any(|u| u.uid == *n || u.gid == *n + gap(family));
+        let uid = match (family, fixed) {
+            (Family::RedHat, Some(number)) => number,
+            (Family::Debian, _) => (103..).find(free).unwrap_or(103),
+            (Family::Alpine, _) => (101..).find(free).unwrap_or(101),
+            (Family::RedHat | Family::Arch, _) => (200..980).rev().find(free).unwrap_or(980),
+        };
+        all.push(account(name, uid, uid + gap(family), "", home, nologin));
     }
     if let Some(name) = person(persona)
         && !all.iter().any(|u| u.name == name)
@@ -288,6 +298,11 @@ fn users(persona: &Persona, family: Family) -> Vec<User> {
         all.push(account(&name, 1000, 1000, &comment, &format!("/home/{name}"), login));
     }
     all
+}
+
+/// How far a package's group is from its account: Debian has more groups.
+fn gap(family: Family) -> u32 {
+    if family == Family::Debian { 6 } else { 0 }
 }
 
 /// The second account: the `user` setting of ssh or telnet; none when that is blank.
@@ -300,14 +315,6 @@ fn person(persona: &Persona) -> Option<String> {
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     (!name.is_empty() && name.len() <= 32 && name.chars().all(plain)).then_some(name)
-}
-
-fn apache(persona: &Persona) -> bool {
-    let set = |key: &str| persona.services.get("http").and_then(|s| s.get(key)).and_then(|v| v.as_str());
-    match set("server_header") {
-        Some(header) => header.to_ascii_lowercase().contains("apache"),
-        None => set("fake_app") == Some("phpmyadmin") || persona.seed.number("http/server", 2) == 1,
-    }
 }
 
 /// The `hostname` setting of ssh or telnet, else the persona's.

@@ -3,6 +3,7 @@
 
 mod binaries;
 mod contents;
+pub mod daemons;
 pub mod distro;
 mod etc;
 mod machine;

@@ -6,6 +6,7 @@ use super::machine::Machine;
 use super::now;
 use super::process::{listeners, processes};
 use super::tree::{Body, Builder, Make, When};
+use crate::model::Transport;
 
 /// Adds them.
 pub(super) fn add(tree: &mut Builder, machine: &Machine) {
@@ -24,6 +25,7 @@ pub(super) fn add(tree: &mut Builder, machine: &Machine) {
         ("/proc/net/route", net_route),
         ("/proc/net/arp", net_arp),
         ("/proc/net/tcp", net_tcp),
+        ("/proc/net/udp", net_udp),
         ("/proc/sys/kernel/hostname", |m| format!("{}\n", m.hostname)),
         ("/proc/sys/kernel/osrelease", |m| format!("{}\n", m.distro.kernel)),
         ("/proc/sys/kernel/version", |m| format!("{}\n", m.distro.kernel_build)),
@@ -49,10 +51,6 @@ pub(super) fn add(tree: &mut Builder, machine: &Machine) {
         (
             "/proc/net/tcp6",
             "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
-        ),
-        (
-            "/proc/net/udp",
-            "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
         ),
         ("/proc/net/unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"),
         ("/proc/sys/net/ipv4/ip_forward", "0\n"),
@@ -298,13 +296,33 @@ fn net_tcp(m: &Machine) -> String {
     let mut text = String::from(
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
     );
-    for (row, listener) in listeners(m).iter().enumerate() {
-        let inode = 14_000 + m.number(listener.slug, 9_000);
+    for (row, (port, inode)) in sockets(m, Transport::Tcp).into_iter().enumerate() {
         let _ = writeln!(
             text,
-            "{row:>4}: 00000000:{:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0000000000000000 100 0 0 10 0",
-            listener.port
+            "{row:>4}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0000000000000000 100 0 0 10 0"
         );
     }
     text
+}
+
+fn net_udp(m: &Machine) -> String {
+    let mut text = String::from(
+        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+    );
+    for (port, inode) in sockets(m, Transport::Udp) {
+        let row = inode % 4_096;
+        let _ = writeln!(
+            text,
+            "{row:>5}: 00000000:{port:04X} 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 {inode} 2 0000000000000000 0"
+        );
+    }
+    text
+}
+
+/// Port and number of each socket of a kind.
+fn sockets(m: &Machine, transport: Transport) -> Vec<(u16, u64)> {
+    let of_kind = listeners(m).into_iter().filter(|l| l.transport == transport);
+    of_kind
+        .map(|l| (l.port, 14_000 + m.number(&format!("{}/{}/{transport:?}", l.slug, l.port), 9_000)))
+        .collect()
 }

@@ -1,7 +1,10 @@
 //! What runs: one list for `ps`, `/proc`, `ss`, `netstat` and `systemctl`.
 
+use super::daemons::{DAEMONS, Daemon};
 use super::distro::Family;
 use super::machine::Machine;
+use crate::catalog::{ports_of, service};
+use crate::model::Transport;
 
 /// One process.
 #[derive(Clone, Debug)]
@@ -25,78 +28,61 @@ pub struct Process {
 impl Process {
     /// The name of `/proc/PID/comm`.
     pub fn name(&self) -> &str {
-        let text = self.command.trim_start_matches('[').trim_end_matches(']');
-        let first = text.split_whitespace().next().unwrap_or_default().trim_end_matches(':');
-        let base = first.rsplit('/').next().unwrap_or(first).trim_start_matches('-');
-        if self.command.starts_with('[') { text } else { base }
+        name(&self.command)
     }
 }
 
-/// A listening socket.
+/// A socket of a service.
 #[derive(Clone, Copy, Debug)]
 pub struct Listener {
     /// Service slug.
     pub slug: &'static str,
-    /// TCP port.
+    /// How it is reached.
+    pub transport: Transport,
+    /// Its port.
     pub port: u16,
     /// Name of the process.
     pub program: &'static str,
 }
 
-/// The TCP port a service listens on.
-const PORTS: [(&str, u16); 6] =
-    [("ftp", 21), ("ssh", 22), ("telnet", 23), ("http", 80), ("mysql", 3306), ("redis", 6379)];
-
-/// What listens, by port.
-pub fn listeners(m: &Machine) -> Vec<Listener> {
-    let known = PORTS.iter().filter(|(slug, _)| m.runs(slug));
-    known.map(|(slug, port)| Listener { slug, port: *port, program: program(m, slug) }).collect()
-}
-
-/// Name of a service's process.
-fn program(m: &Machine, slug: &str) -> &'static str {
-    let family = m.distro.family;
-    match slug {
-        "ssh" => "sshd",
-        "ftp" => "vsftpd",
-        "http" => web(m).0,
-        "telnet" if family == Family::Alpine => "telnetd",
-        "telnet" if family == Family::Debian => "inetd",
-        "telnet" => "systemd",
-        "mysql" if family == Family::Debian && m.distro.id_is("ubuntu") => "mysqld",
-        "mysql" => "mariadbd",
-        _ => "redis-server",
-    }
-}
-
-/// Name of the web server's process, its command line and its workers'.
-fn web(m: &Machine) -> (&'static str, &'static str, &'static str) {
-    match (m.apache, m.distro.family) {
-        (true, Family::Debian) => ("apache2", "/usr/sbin/apache2 -k start", "/usr/sbin/apache2 -k start"),
-        (true, Family::Alpine) => ("httpd", "/usr/sbin/httpd -k start", "/usr/sbin/httpd -k start"),
-        (true, _) => ("httpd", "/usr/sbin/httpd -DFOREGROUND", "/usr/sbin/httpd -DFOREGROUND"),
-        (false, _) => {
-            let master = "nginx: master process /usr/sbin/nginx -g daemon on; master_process on;";
-            ("nginx", master, "nginx: worker process")
+/// What serves the services of a machine.
+pub fn daemons(m: &Machine) -> Vec<&'static Daemon> {
+    let mut all: Vec<&'static Daemon> = Vec::new();
+    for daemon in DAEMONS {
+        let mut served = daemon.slugs.iter().filter(|slug| m.runs(slug));
+        let Some(slug) = served.next() else { continue };
+        let known = all.iter().any(|d| (d.slugs, d.part) == (daemon.slugs, daemon.part));
+        let other = !daemon.program.is_empty()
+            && m.software(slug).is_none_or(|software| software.program != daemon.program);
+        if !known && !other && daemon.fits(m.distro.family) {
+            all.push(daemon);
         }
     }
+    all
 }
 
-/// Name of a service's unit.
-pub fn unit(m: &Machine, slug: &str) -> &'static str {
-    let debian = m.distro.family == Family::Debian;
-    match slug {
-        "ssh" if debian => "ssh",
-        "ssh" => "sshd",
-        "ftp" => "vsftpd",
-        "http" => web(m).0,
-        "telnet" if debian => "inetd",
-        "telnet" => "telnet",
-        "mysql" if debian && m.distro.id_is("ubuntu") => "mysql",
-        "mysql" => "mariadb",
-        "redis" if debian => "redis-server",
-        _ => "redis",
-    }
+/// What listens: the ports that the services have, by number.
+pub fn listeners(m: &Machine) -> Vec<Listener> {
+    let slugs: Vec<&str> = m.services.iter().map(String::as_str).collect();
+    let daemons = daemons(m);
+    let found = ports_of(&slugs).filter_map(|(slug, port)| {
+        let slug = service(slug)?.slug;
+        let has =
+            |d: &&&Daemon| d.slugs.contains(&slug) && (d.ports.is_empty() || d.ports.contains(&port.number));
+        let program = daemons.iter().find(has)?.runs.first().map_or("systemd", |run| name(run.1));
+        Some(Listener { slug, transport: port.transport, port: port.number, program })
+    });
+    let mut all: Vec<Listener> = found.collect();
+    all.sort_by_key(|listener| listener.port);
+    all
+}
+
+/// What `/proc/PID/comm` says of a command line.
+fn name(command: &str) -> &str {
+    let text = command.trim_start_matches(['*', '[']).trim_end_matches(']');
+    let first = text.split_whitespace().next().unwrap_or_default().trim_end_matches(':');
+    let base = first.rsplit('/').next().unwrap_or(first).trim_start_matches('-');
+    if command.starts_with('[') { text } else { base }
 }
 
 /// Everything that runs but the visitor's own processes, by number.
@@ -119,9 +105,22 @@ pub fn processes(m: &Machine) -> Vec<Process> {
         let step = number(m, command, 23);
         all.push(process(next(step), 1, user, command, *vsz, *rss, 4));
     }
-    for listener in listeners(m) {
-        let step = number(m, listener.slug, 23);
-        service(m, listener.slug, next(step), &mut all);
+    for daemon in daemons(m) {
+        let step = number(m, daemon.slugs.first().copied().unwrap_or_default(), 23);
+        let mut parent = 1;
+        for (user, command, vsz, rss, busy) in daemon.runs {
+            let (command, count) = match command.strip_prefix('*') {
+                Some(command) => (command, m.cpus.max(2)),
+                None => (*command, 1),
+            };
+            for _ in 0..count {
+                let pid = next(if parent == 1 { step } else { 0 });
+                all.push(process(pid, parent, user, &filled(m, command), *vsz, *rss, *busy));
+                if parent == 1 {
+                    parent = pid;
+                }
+            }
+        }
     }
     if alpine {
         all.push(process(next(3), 1, "root", "/sbin/getty 38400 tty1", 1_624, 8, 0));
@@ -239,43 +238,30 @@ fn base(family: Family) -> &'static [(&'static str, &'static str, u32, u32)] {
     }
 }
 
-fn service(m: &Machine, slug: &'static str, pid: u32, all: &mut Vec<Process>) {
-    let one = |user, command: &str, vsz, rss, busy| process(pid, 1, user, command, vsz, rss, busy);
-    match (slug, m.distro.family) {
-        ("ssh", Family::Alpine) => {
-            all.push(one("root", "sshd: /usr/sbin/sshd [listener] 0 of 10-100 startups", 6_640, 3_968, 2));
-        }
-        ("ssh", _) => {
-            all.push(one(
-                "root",
-                "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups",
-                15_436,
-                9_376,
-                3,
-            ));
-        }
-        ("telnet", Family::Alpine) => all.push(one("root", "/usr/sbin/telnetd -F", 1_628, 764, 0)),
-        ("telnet", Family::Debian) => all.push(one("root", "/usr/sbin/inetd", 2_960, 1_840, 0)),
-        ("telnet", _) => {}
-        ("ftp", _) => all.push(one("root", "/usr/sbin/vsftpd /etc/vsftpd.conf", 9_236, 3_184, 0)),
-        ("http", family) => {
-            let (_, master, worker) = web(m);
-            let user = match family {
-                Family::Debian => "www-data",
-                Family::Arch => "http",
-                _ if m.apache => "apache",
-                _ => "nginx",
-            };
-            all.push(one("root", master, 10_384, 1_752, 0));
-            for number in 1..=m.cpus.max(2) {
-                all.push(process(pid + number, pid, user, worker, 11_100, 3_640, 6));
-            }
-        }
-        ("mysql", _) => {
-            let command =
-                if program(m, "mysql") == "mysqld" { "/usr/sbin/mysqld" } else { "/usr/sbin/mariadbd" };
-            all.push(one("mysql", command, 1_348_552, 212_944, 260));
-        }
-        _ => all.push(one("redis", "/usr/bin/redis-server 0.0.0.0:6379", 66_512, 14_820, 130)),
+/// A command line with what belongs to the machine in it.
+fn filled(m: &Machine, command: &str) -> String {
+    if !command.contains('{') {
+        return command.to_owned();
     }
+    let version = m.software("postgres").map_or("15", |software| software.number());
+    let major = version.split('.').next().unwrap_or(version);
+    let data = match m.distro.family {
+        Family::Debian => "/var/lib/postgresql/{pg}/main",
+        Family::RedHat => "/var/lib/pgsql/data",
+        Family::Alpine => "/var/lib/postgresql/{pg}/data",
+        Family::Arch => "/var/lib/postgres/data",
+    };
+    let host = m.hostname.split('.').next().unwrap_or_default();
+    command.replace("{data}", data).replace("{pg}", major).replace("{host}", host)
+}
+
+/// The file of a process's program, where its command line names one.
+pub(super) fn binary(m: &Machine, command: &str) -> Option<String> {
+    let path = filled(m, command.trim_start_matches('*'));
+    let path = path.split_whitespace().find(|word| word.starts_with('/'))?.to_owned();
+    // Where it really is: the short names are links.
+    let merged = m.distro.family != Family::Alpine;
+    let path = if merged && path.starts_with("/lib/") { format!("/usr{path}") } else { path };
+    let moved = path.strip_prefix("/usr/sbin/").filter(|_| m.distro.family == Family::Arch);
+    Some(moved.map_or(path.clone(), |name| format!("/usr/bin/{name}")))
 }

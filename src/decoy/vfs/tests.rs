@@ -85,7 +85,9 @@ fn a_session_has_its_share_and_no_more() {
 #[test]
 fn every_name_of_every_distribution_can_be_read() {
     for distro in &DISTROS {
-        let mut persona = persona(&["ssh", "telnet", "ftp", "http", "mysql", "redis"]);
+        let mut persona = persona(&[
+            "ssh", "telnet", "ftp", "http", "mysql", "redis", "smtp", "imap", "dns", "postgres", "smb",
+        ]);
         distro.slug.clone_into(&mut persona.distro);
         let vfs = Vfs::new(&persona);
         let mut queue = vec!["/".to_owned()];
@@ -109,6 +111,93 @@ fn every_name_of_every_distribution_can_be_read() {
         }
         assert!((500..3000).contains(&seen), "{} {seen}", distro.slug);
     }
+}
+
+/// All services but the observer, each alone and all at once.
+fn selections() -> Vec<Vec<&'static str>> {
+    let all: Vec<&str> = crate::catalog::services().iter().filter(|s| !s.singleton).map(|s| s.slug).collect();
+    all.iter().map(|slug| vec![*slug]).chain([all.clone()]).collect()
+}
+
+#[test]
+fn whatever_a_machine_serves_its_shell_shows() {
+    use super::process::{binary, daemons, listeners, processes};
+    for distro in &DISTROS {
+        for slugs in selections() {
+            let mut persona = persona(&slugs);
+            distro.slug.clone_into(&mut persona.distro);
+            let vfs = Vfs::new(&persona);
+            let machine = vfs.machine();
+            let all = processes(machine);
+            let told = format!("{} {slugs:?}", distro.slug);
+            // What the worker listens on is what the shell says.
+            let mut ports: Vec<_> =
+                crate::catalog::ports_of(&slugs).map(|(_, p)| (p.number, p.transport.to_string())).collect();
+            let mut shown: Vec<_> =
+                listeners(machine).iter().map(|l| (l.port, l.transport.to_string())).collect();
+            ports.sort_unstable();
+            ports.dedup();
+            shown.sort_unstable();
+            shown.dedup();
+            assert_eq!(shown, ports, "{told}");
+            for listener in listeners(machine) {
+                let runs = all.iter().any(|p| p.name() == listener.program);
+                assert!(runs || listener.program == "systemd", "{told} {listener:?}");
+            }
+            let mut pids: Vec<u32> = all.iter().map(|p| p.pid).collect();
+            pids.sort_unstable();
+            pids.dedup();
+            assert_eq!(pids.len(), all.len(), "{told}");
+            let mut uids: Vec<u32> = machine.users.iter().map(|u| u.uid).collect();
+            uids.sort_unstable();
+            uids.dedup();
+            assert_eq!(uids.len(), machine.users.len(), "{told}");
+            let passwd = String::from_utf8(vfs.read("/etc/passwd").unwrap().into_owned()).unwrap();
+            let services = String::from_utf8(vfs.read("/etc/services").unwrap().into_owned()).unwrap();
+            for daemon in daemons(machine) {
+                for (user, command, ..) in daemon.runs {
+                    let line = format!("{user}:x:");
+                    assert!(passwd.lines().any(|l| l.starts_with(&line)), "{told} {user}");
+                    if let Some(path) = binary(machine, command) {
+                        assert!(vfs.stat(&path).is_ok_and(|s| s.mode == 0o755), "{told} {path}");
+                    }
+                }
+                if !daemon.unit.is_empty() {
+                    let (dir, end) = match (distro.family, daemon.runs.is_empty()) {
+                        (distro::Family::Alpine, _) => ("/etc/init.d", ""),
+                        (_, true) => ("/lib/systemd/system", ".socket"),
+                        _ => ("/lib/systemd/system", ".service"),
+                    };
+                    let unit = format!("{dir}/{}{end}", daemon.unit);
+                    assert!(vfs.read(&unit).is_ok_and(|text| !text.is_empty()), "{told} {unit}");
+                }
+            }
+            for (number, transport) in ports {
+                assert!(services.contains(&format!("\t{number}/{transport}")), "{number}/{transport}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_runs_is_what_the_services_say_they_are() {
+    use super::process::daemons;
+    let mut persona = persona(&["smtp", "http", "redis", "ftp", "mysql"]);
+    let mut set = |slug: &str, key: &str, value: &str| {
+        persona.services.get_mut(slug).unwrap().insert(key.into(), value.into());
+    };
+    set("smtp", "mta", "exim");
+    set("http", "server_header", "Apache/2.4.57 (Debian)");
+    set("ftp", "banner", "ProFTPD 1.3.6 Server");
+    set("mysql", "version", "8.0.36");
+    let units =
+        |persona: &Persona| -> Vec<&str> { daemons(&Machine::new(persona)).iter().map(|d| d.unit).collect() };
+    assert_eq!(units(&persona), ["proftpd", "apache2", "mysql", "redis-server", "exim4"]);
+    persona.distro = "fedora".into();
+    persona.services.values_mut().for_each(serde_json::Map::clear);
+    let all = units(&persona);
+    assert!(all.contains(&"postfix") && all.contains(&"mariadb"), "{all:?}");
+    assert_eq!(Machine::new(&persona).software("redis").unwrap().number().split('.').count(), 3);
 }
 
 proptest! {

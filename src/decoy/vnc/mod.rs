@@ -23,6 +23,7 @@ use self::screen::Screen;
 use super::buffered::Buffered;
 use super::setting::text;
 use super::{Decoy, Served, Session};
+use crate::decoy::software::Software;
 use crate::event::{Kind, SecretKind};
 use crate::model::{Persona, Settings};
 
@@ -60,6 +61,16 @@ struct Mark {
     count: u32,
     until: Option<Instant>,
     wait: Duration,
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let program = match Server::new(persona, settings) {
+        Server::X11vnc => "x11vnc",
+        Server::Real => "realvnc",
+        _ => "tigervnc",
+    };
+    Software::new(program, "")
 }
 
 impl Decoy for Vnc {

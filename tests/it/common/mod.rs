@@ -263,6 +263,23 @@ pub fn within(limit: Duration, context: &str, mut left: impl FnMut() -> Option<S
     since.elapsed()
 }
 
+/// Runs a program to its end, with nothing to read.
+pub fn run(command: &mut Command) -> Ran {
+    Ran::from(command.stdin(Stdio::null()).output().unwrap())
+}
+
+/// Events of the fleet as JSON, those that `args` ask for.
+pub fn events(world: &World, args: &[&str]) -> Vec<serde_json::Value> {
+    let mut all = vec!["events", "-o", "json"];
+    all.extend(args);
+    world.run(&all).ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Waits for the first event that passes `check`.
+pub fn event(world: &World, args: &[&str], check: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    eventually(&format!("an event for {args:?}"), || events(world, args).into_iter().find(&check))
+}
+
 /// A client program that the tests need: fails the test, loudly, where it is missing.
 pub fn tool(name: &str) -> Command {
     let found = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]

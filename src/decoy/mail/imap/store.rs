@@ -1,12 +1,12 @@
 //! Messages changed, copied, moved, appended and expunged.
 
-use sha2::{Digest as _, Sha256};
-
 use super::fetch::{FLAGS, flags};
 use super::parse::Token;
 use super::set::compact;
 use super::user::{Done, Outcome, Selected, User, bad};
-use crate::decoy::mail::mailbox::{Message, crlf, flag};
+use crate::decoy::mail::mailbox::{Message, flag};
+use crate::decoy::render::crlf;
+use crate::decoy::upload::Upload;
 use crate::event::Kind;
 
 /// Further flags of one message, and bytes of one.
@@ -16,8 +16,6 @@ const KEYWORD: usize = 64;
 const KEYWORDS_OF_FOLDER: usize = 64;
 /// Messages of one session, in all folders.
 const MESSAGES: usize = 4000;
-/// First bytes kept of an appended message.
-const FIRST: usize = 4096;
 
 /// Flags of a list, or of words.
 fn parse(verb: &str, arguments: &[Token]) -> Result<(u8, Vec<String>), Done> {
@@ -235,14 +233,8 @@ impl User<'_> {
         let shown: String =
             String::from_utf8_lossy(name).chars().filter(|c| !c.is_control()).take(200).collect();
         for (bytes, ..) in &added {
-            let first = bytes.get(..bytes.len().min(FIRST)).unwrap_or_default();
             let event = self.reader.session.record.event(Kind::File, "append");
-            event
-                .bytes("file.path", name)
-                .field("file.size", bytes.len() as u64)
-                .text("file.hash.sha256", &hex::encode(Sha256::digest(bytes)))
-                .bytes("file.content", first)
-                .emit();
+            Upload::of(bytes).emit(event.bytes("file.path", name));
         }
         let Some(at) = self.find(name) else {
             return Err(Done::No(format!("[TRYCREATE] Mailbox doesn't exist: {shown}")));

@@ -25,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 use super::Accounts;
 use super::product::{Packages, certificate};
 use crate::decoy::setting::text;
+use crate::decoy::software::Software;
 use crate::decoy::tls::Tls;
 use crate::decoy::vfs::Machine;
 use crate::decoy::{Decoy, Served, Session};
@@ -76,14 +77,31 @@ pub fn build_relay(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
     Arc::new(Smtp::new(persona, settings, true))
 }
 
+impl Mta {
+    /// The one that the settings name, or whose banner they have.
+    fn of(settings: &Settings) -> Self {
+        match text(settings, "mta").or(text(settings, "banner").and_then(claimed)) {
+            Some("exim") => Self::Exim,
+            Some("sendmail") => Self::Sendmail,
+            _ => Self::Postfix,
+        }
+    }
+}
+
+/// What runs, for the shell.
+pub(crate) fn software(persona: &Persona, settings: &Settings) -> Software {
+    let packages = Packages::of(&persona.distro);
+    match Mta::of(settings) {
+        Mta::Exim => Software::new("exim", packages.exim),
+        Mta::Sendmail => Software::new("sendmail", packages.sendmail.split('/').next().unwrap_or_default()),
+        Mta::Postfix => Software::new("postfix", &format!("{}.{}", packages.postfix.0, packages.postfix.1)),
+    }
+}
+
 impl Smtp {
     fn new(persona: &Persona, settings: &Settings, relay: bool) -> Self {
         let banner = text(settings, "banner");
-        let mta = match text(settings, "mta").or(banner.and_then(claimed)) {
-            Some("exim") => Mta::Exim,
-            Some("sendmail") => Mta::Sendmail,
-            _ => Mta::Postfix,
-        };
+        let mta = Mta::of(settings);
         let auth = match text(settings, "auth") {
             Some("tls") => AuthPolicy::Tls,
             Some("never") => AuthPolicy::Never,
