@@ -70,11 +70,21 @@ pub fn connect(build: Build, persona: &Persona, settings: &Settings) -> Client {
 
 /// What `decoy` answers to one datagram that came to `number`, and what it records.
 pub fn ask(decoy: &dyn Decoy, number: u16, bytes: &[u8], proved: bool) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
+    ask_at(decoy, number, Port::Main, bytes, proved)
+}
+
+/// As [`ask`], of a datagram that came to this socket of the service.
+pub fn ask_at(
+    decoy: &dyn Decoy,
+    number: u16,
+    port: Port,
+    bytes: &[u8],
+    proved: bool,
+) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
     let kept = Arc::new(Kept::default());
     let source = ([127, 0, 0, 1], 40_000).into();
     let destination = ([127, 77, 0, 10], number).into();
     let record = Recorder::new(kept.clone(), "test", source, destination, "00000000000000aa");
-    let port = Port::Main;
     let packet =
         Packet { bytes, source, destination, number, port, multicast: false, spares: 4, record: &record };
     let mut answers = Answers::new(bytes.len(), proved);
