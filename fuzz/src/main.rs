@@ -6,6 +6,7 @@
 
 mod parsers;
 mod random;
+mod record;
 mod service;
 mod tls;
 
@@ -19,6 +20,9 @@ fuzz_target!(|data: &[u8]| {
     let (name, parser) = TARGET.get_or_init(|| {
         let name = std::env::var("DECNET_FUZZ").expect("DECNET_FUZZ names no target");
         let parser = parsers::TARGETS.iter().find(|(target, _)| *target == name).map(|(_, parser)| *parser);
+        if let Ok(address) = std::env::var("DECNET_FUZZ_RECORD") {
+            record::run(&name, &address);
+        }
         (name, parser)
     });
     random::begin();

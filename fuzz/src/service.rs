@@ -18,12 +18,13 @@ use crate::{tls, written};
 const PIECES: usize = 256;
 /// Between two datagrams of an input.
 const BETWEEN: &[u8] = b"\n--\n";
-/// Most bytes that a conversation may answer.
-const ANSWER_MAX: usize = 64 << 20;
+/// Most bytes that a conversation may answer, and that many more for each byte of it: short commands have long
+/// answers, and may be asked for again and again.
+const ANSWER_MAX: (usize, usize) = (64 << 20, 32 << 10);
 
 /// How an input is sent.
 #[derive(Clone, Copy)]
-struct Manner(u8, u8);
+pub struct Manner(pub u8, pub u8);
 
 impl Manner {
     fn persona(self, service: &str) -> Persona {
@@ -95,14 +96,25 @@ pub fn datagrams(data: &[u8]) -> Vec<&[u8]> {
     found
 }
 
+/// The decoy of a service as an input of that manner meets it, and the port.
+fn of(slug: &str, manner: Manner) -> (Arc<dyn Decoy>, Option<catalog::Port>) {
+    let service = catalog::service(slug).expect("DECNET_FUZZ names no service");
+    let build = registry(slug).expect("the service has no decoy");
+    (build(&manner.persona(slug), &manner.settings(service)), manner.port(service))
+}
+
+/// As [`of`], with the number of the port.
+pub fn made(slug: &str, manner: Manner) -> (Arc<dyn Decoy>, u16) {
+    let (decoy, port) = of(slug, manner);
+    (decoy, port.expect("the service has no ports").number)
+}
+
 /// A service of the catalogue.
 pub fn talk(slug: &str, data: &[u8]) {
     let Some((data, [first, second])) = data.split_last_chunk::<2>() else { return };
     let manner = Manner(*first, *second);
-    let service = catalog::service(slug).expect("DECNET_FUZZ names no service");
-    let build = registry(slug).expect("the service has no decoy");
-    let decoy = build(&manner.persona(slug), &manner.settings(service));
-    let Some(port) = manner.port(service) else { return };
+    let (decoy, port) = of(slug, manner);
+    let Some(port) = port else { return };
     match port.transport {
         Transport::Udp => ask(decoy.as_ref(), port.number, manner, data),
         Transport::Tcp => connect(decoy, port.number, manner, data),
@@ -195,10 +207,11 @@ async fn converse(stream: impl AsyncRead + AsyncWrite, manner: Manner, data: &[u
     };
     let listen = async {
         let mut sink = [0u8; 4096];
+        let most = ANSWER_MAX.0 + ANSWER_MAX.1 * data.len();
         let mut read = 0usize;
         while let Ok(got @ 1..) = from.read(&mut sink).await {
             read += got;
-            assert!(read < ANSWER_MAX, "the decoy does not stop talking");
+            assert!(read < most, "the decoy does not stop talking");
         }
     };
     tokio::join!(talk, listen);

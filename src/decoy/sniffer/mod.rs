@@ -244,6 +244,9 @@ mod tests {
         frame.extend([0x9c, 0x40, 0, 23, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 4, 0]);
         let told = told(&[&frame, &frame]);
         assert_eq!((told.len(), told[0].action.as_str(), told[0].decky.as_str()), (1, "tcp_syn", "d1"));
-        assert_eq!((&told[0].fields["probe.packets"], &told[0].fields["probe.closed"]), (&2.into(), &2.into()));
+        assert_eq!(
+            (&told[0].fields["probe.packets"], &told[0].fields["probe.closed"]),
+            (&2.into(), &2.into())
+        );
     }
 }
