@@ -16,7 +16,9 @@ use crate::{tls, written};
 
 /// Most pieces that an input is sent in.
 const PIECES: usize = 256;
-/// Between two datagrams of an input.
+/// Most connections of an input.
+const CONNECTIONS: usize = 8;
+/// Between two datagrams of an input, or two connections.
 const BETWEEN: &[u8] = b"\n--\n";
 /// Most bytes that a conversation may answer, and that many more for each byte of it: short commands have long
 /// answers, and may be asked for again and again.
@@ -172,25 +174,28 @@ fn ask(decoy: &dyn Decoy, number: u16, manner: Manner, data: &[u8]) {
     }
 }
 
+/// One connection after the other, so that what one left behind meets the next.
 fn connect(decoy: Arc<dyn Decoy>, number: u16, manner: Manner, data: &[u8]) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let kept = runtime.block_on(async {
-        let client = testing::serve_on(decoy, number);
-        let kept = client.kept.clone();
-        let both = async {
-            if manner.over_tls() {
-                if let Some(stream) = tls::connect(client.stream).await {
-                    converse(stream, manner, data).await;
+    for said in datagrams(data).into_iter().take(CONNECTIONS) {
+        let kept = runtime.block_on(async {
+            let client = testing::serve_on(decoy.clone(), number);
+            let kept = client.kept.clone();
+            let both = async {
+                if manner.over_tls() {
+                    if let Some(stream) = tls::connect(client.stream).await {
+                        converse(stream, manner, said).await;
+                    }
+                } else {
+                    converse(client.stream, manner, said).await;
                 }
-            } else {
-                converse(client.stream, manner, data).await;
-            }
-        };
-        assert!(tokio::time::timeout(Duration::from_secs(3600), both).await.is_ok(), "it never ends");
-        kept
-    });
-    kept.events().iter().for_each(written);
+            };
+            assert!(tokio::time::timeout(Duration::from_secs(3600), both).await.is_ok(), "it never ends");
+            kept
+        });
+        kept.events().iter().for_each(written);
+    }
 }
 
 async fn converse(stream: impl AsyncRead + AsyncWrite, manner: Manner, data: &[u8]) {
