@@ -159,19 +159,20 @@ pub fn custom(data: &[u8]) {
 }
 
 fn ask(decoy: &dyn Decoy, number: u16, manner: Manner, data: &[u8]) {
+    let kept = Arc::new(testing::Kept::default());
     let mut port = Port::Main;
     for question in datagrams(data) {
         let question = &question[..question.len().min(PACKET_MAX)];
         // What begins like TFTP's RRQ and WRQ goes to the port that clients know, as a new transfer does.
         let at = if matches!(question, [0, 1 | 2, ..]) { Port::Main } else { port };
-        let (answers, events) = testing::ask_at(decoy, number, at, question, manner.proved());
+        let answers = testing::ask_at(decoy, &kept, (number, at), question, manner.proved());
         let sent: usize = answers.iter().map(|(_, bytes)| bytes.len()).sum();
         // To write to the right spare port is proof.
         let proved = manner.proved() || at != Port::Main;
         assert!(proved || sent <= question.len(), "{sent} bytes to {} bytes", question.len());
-        events.iter().for_each(written);
         port = answers.last().map_or(port, |(from, _)| *from);
     }
+    kept.events().iter().for_each(written);
 }
 
 /// One connection after the other, so that what one left behind meets the next.

@@ -108,7 +108,7 @@ impl Sniffer {
             }
             let now = Instant::now();
             for report in self.tally.due(now) {
-                self.tell(report);
+                self.tell(&report);
             }
         }
     }
@@ -153,8 +153,8 @@ impl Sniffer {
         Ok(())
     }
 
-    fn tell(&mut self, report: Report) {
-        let event = describe(&report, &self.fleet, self.lost);
+    fn tell(&mut self, report: &Report) {
+        let event = describe(report, &self.fleet, self.lost);
         let sent = serde_json::to_vec(&event).is_ok_and(|json| {
             rustix::net::send(self.events.as_fd(), &json, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_ok()
         });
