@@ -1,5 +1,7 @@
 //! A session without a socket, for the unit tests and the fuzz targets of the decoys.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,15 +73,27 @@ pub fn connect(build: Build, persona: &Persona, settings: &Settings) -> Client {
 /// What `decoy` answers to one datagram that came to `number`, and what it records.
 pub fn ask(decoy: &dyn Decoy, number: u16, bytes: &[u8], proved: bool) -> (Vec<(Port, Vec<u8>)>, Vec<Event>) {
     let kept = Arc::new(Kept::default());
+    let answers = ask_at(decoy, &kept, (number, Port::Main), bytes, proved);
+    (answers, kept.events())
+}
+
+/// What `decoy` answers to one datagram that came to this port and socket of the service; `kept` has what it
+/// records, later too: a transfer goes on.
+pub fn ask_at(
+    decoy: &dyn Decoy,
+    kept: &Arc<Kept>,
+    (number, port): (u16, Port),
+    bytes: &[u8],
+    proved: bool,
+) -> Vec<(Port, Vec<u8>)> {
     let source = ([127, 0, 0, 1], 40_000).into();
     let destination = ([127, 77, 0, 10], number).into();
     let record = Recorder::new(kept.clone(), "test", source, destination, "00000000000000aa");
-    let port = Port::Main;
     let packet =
         Packet { bytes, source, destination, number, port, multicast: false, spares: 4, record: &record };
     let mut answers = Answers::new(bytes.len(), proved);
     decoy.datagram(&packet, &mut answers);
-    (answers.take(), kept.events())
+    answers.take()
 }
 
 /// Serves one in-memory connection of `decoy`.

@@ -179,3 +179,40 @@ fn every_integration_test_file_is_in_the_binary() {
     }
     complain(&problems);
 }
+
+#[test]
+fn every_service_is_fuzzed_from_seeds() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let filled = |folder: &Path| std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+    let mut problems = Vec::new();
+    for service in decnet::catalog::services().iter().filter(|service| service.emulated) {
+        if !filled(&fuzz.join("seeds").join(service.slug)) {
+            problems.push(format!("{}: no seeds in fuzz/seeds/{0}", service.slug));
+        }
+        if !fuzz.join("words").join(service.slug).is_file() {
+            problems.push(format!("{}: no words in fuzz/words/{0}", service.slug));
+        }
+    }
+    let parsers = std::fs::read_to_string(fuzz.join("src/parsers.rs")).unwrap();
+    for entry in std::fs::read_dir(fuzz.join("seeds")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let service = decnet::catalog::service(&name).is_some_and(|service| service.emulated);
+        if !service && !parsers.contains(&format!("(\"{name}\", ")) {
+            problems.push(format!("fuzz/seeds/{name}: no target of that name"));
+        }
+    }
+    // What is fuzzed are the versions that are handed out.
+    let versions = |text: &str| -> std::collections::BTreeSet<String> {
+        let packages = text.split("[[package]]").skip(1);
+        packages.map(|package| package.lines().skip(1).take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let root = fuzz.with_file_name("Cargo.lock");
+    let ours = versions(&std::fs::read_to_string(root).unwrap());
+    let extra = ["arbitrary", "decnet-fuzz", "jobserver", "libfuzzer-sys"];
+    for version in versions(&std::fs::read_to_string(fuzz.join("Cargo.lock")).unwrap()).difference(&ours) {
+        if !extra.iter().any(|name| version.contains(&format!("\"{name}\""))) {
+            problems.push(format!("fuzz/Cargo.lock: not in Cargo.lock: {version}"));
+        }
+    }
+    complain(&problems);
+}

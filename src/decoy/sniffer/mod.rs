@@ -162,6 +162,20 @@ impl Sniffer {
     }
 }
 
+/// What one decky's observer tells of these frames in the end, for the unit tests and the fuzz targets.
+#[cfg(any(test, fuzzing))]
+pub fn told(frames: &[&[u8]]) -> Vec<Event> {
+    let ports = [(crate::model::Transport::Tcp, 22), (crate::model::Transport::Udp, 161)].into();
+    let decky = crate::model::WatchedDecky { name: "d1".to_owned(), ports };
+    let fleet = Watched { deckies: [(Ipv4Addr::new(10, 0, 0, 9), decky)].into() };
+    let mut tally = Tally::default();
+    let now = Instant::now();
+    for touch in frames.iter().filter_map(|frame| packet::parse(frame)) {
+        tally.take(touch, &fleet, now);
+    }
+    tally.due(now + Duration::from_secs(60)).iter().map(|report| describe(report, &fleet, 0)).collect()
+}
+
 /// The event about a report. `lost`: reports before it that could not be told.
 fn describe(report: &Report, fleet: &Watched, lost: u64) -> Event {
     let name = |ip: &Ipv4Addr| fleet.deckies.get(ip).map(|d| d.name.as_str());
@@ -216,5 +230,23 @@ fn describe(report: &Report, fleet: &Watched, lost: u64) -> Event {
         secret: None,
         secret_kind: None,
         fields,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_of_a_closed_port_is_told() {
+        let mut frame = vec![0; 12];
+        frame.extend([8, 0, 0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 10, 0, 0, 9]);
+        frame.extend([0x9c, 0x40, 0, 23, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 4, 0]);
+        let told = told(&[&frame, &frame]);
+        assert_eq!((told.len(), told[0].action.as_str(), told[0].decky.as_str()), (1, "tcp_syn", "d1"));
+        assert_eq!(
+            (&told[0].fields["probe.packets"], &told[0].fields["probe.closed"]),
+            (&2.into(), &2.into())
+        );
     }
 }

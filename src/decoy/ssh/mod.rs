@@ -6,6 +6,8 @@
 
 mod channel;
 mod config;
+#[cfg(any(test, fuzzing))]
+pub mod door;
 mod front;
 mod handler;
 mod ident;
@@ -62,6 +64,18 @@ struct Site {
     held: AtomicUsize,
 }
 
+impl Site {
+    fn new(persona: &Persona, settings: &Settings, fail_delay: (Duration, Duration)) -> Self {
+        Self {
+            policy: Policy::new(settings),
+            vfs: Vfs::new(persona),
+            software: version::software(&persona.distro),
+            fail_delay,
+            held: AtomicUsize::new(0),
+        }
+    }
+}
+
 /// Who is on the other side.
 #[derive(Default)]
 struct Peer {
@@ -81,14 +95,7 @@ pub fn build(persona: &Persona, settings: &Settings) -> Arc<dyn Decoy> {
 }
 
 fn with_delay(persona: &Persona, settings: &Settings, fail_delay: (Duration, Duration)) -> Arc<dyn Decoy> {
-    let software = version::software(&persona.distro);
-    let site = Site {
-        policy: Policy::new(settings),
-        vfs: Vfs::new(persona),
-        software,
-        fail_delay,
-        held: AtomicUsize::new(0),
-    };
+    let site = Site::new(persona, settings, fail_delay);
     Arc::new(Ssh { site: Arc::new(site), seed: persona.seed.clone(), config: OnceLock::new() })
 }
 

@@ -367,19 +367,6 @@ proptest::proptest! {
     fn sftp_survives_anything(packets in proptest::collection::vec(
         (0u8..=255, proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64)), 1..24,
     )) {
-        use super::channel::{Program, Shared, Step};
-        let site = Site {
-            policy: Policy::new(&Settings::new()),
-            vfs: Vfs::new(&persona(&["ssh"])),
-            software: version::software("debian"),
-            fail_delay: QUICK,
-            held: AtomicUsize::new(0),
-        };
-        let client = Arc::new(Kept::default());
-        let address = ([127, 0, 0, 1], 22).into();
-        let record = Recorder::new(client, "ssh", address, address, "00000000000000aa");
-        let mut shared = Shared::new(Arc::new(site), record, "root");
-        let mut server = sftp::Server::new(&shared);
         let mut input = vec![0, 0, 0, 5, 1, 0, 0, 0, 3];
         for (kind, body) in packets {
             // Mostly requests that exist, on handles that may.
@@ -388,12 +375,7 @@ proptest::proptest! {
             input.extend([kind, 0, 0, 0, 9]);
             input.extend(body);
         }
-        let mut out = Vec::new();
-        while let Step::More = server.step(&mut input, &mut shared, &mut out) {
-            proptest::prop_assert!(out.len() <= 300_000);
-            out.clear();
-        }
-        server.finish(&mut shared);
+        door::run(&persona(&["ssh"]), door::Runs::Sftp, &[&input]);
     }
 
     #[test]

@@ -204,7 +204,7 @@ impl Program {
         if at < 1.0 {
             return self.line.clone();
         }
-        self.fields.get(at as usize - 1).cloned().unwrap_or_default()
+        (at as usize).checked_sub(1).and_then(|at| self.fields.get(at)).cloned().unwrap_or_default()
     }
 
     /// Statements up to the end.
