@@ -18,6 +18,7 @@ mod every_service;
 mod fleetfile;
 mod generated;
 mod guard;
+mod hostile;
 mod import;
 mod kill;
 mod lan;
