@@ -269,7 +269,8 @@ fn ldap(of: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-const NTLM_BEGIN: &[u8] = b"NTLMSSP\0\x01\0\0\0\x15\x82\x08\x62\0\0\0\0\x28\0\0\0\0\0\0\0\x28\0\0\0";
+/// The first message of NTLM.
+pub const NTLM_BEGIN: &[u8] = b"NTLMSSP\0\x01\0\0\0\x15\x82\x08\x62\0\0\0\0\x28\0\0\0\0\0\0\0\x28\0\0\0";
 
 /// The client's answer to a challenge.
 fn ntlm(of: &[u8]) -> Vec<u8> {
@@ -287,11 +288,11 @@ fn ntlm(of: &[u8]) -> Vec<u8> {
 }
 
 /// BSON's elements.
-fn element(kind: u8, name: &str, value: &[u8]) -> Vec<u8> {
+pub fn element(kind: u8, name: &str, value: &[u8]) -> Vec<u8> {
     [&[kind], name.as_bytes(), b"\0", value].concat()
 }
 
-fn string(name: &str, of: &str) -> Vec<u8> {
+pub fn string(name: &str, of: &str) -> Vec<u8> {
     let length = i32::try_from(of.len() + 1).unwrap().to_le_bytes();
     element(2, name, &[&length, of.as_bytes(), b"\0"].concat())
 }
@@ -300,7 +301,7 @@ fn binary(name: &str, of: &[u8]) -> Vec<u8> {
     element(5, name, &[&i32::try_from(of.len()).unwrap().to_le_bytes(), &[0][..], of].concat())
 }
 
-fn document(parts: &[Vec<u8>]) -> Vec<u8> {
+pub fn document(parts: &[Vec<u8>]) -> Vec<u8> {
     let body = parts.concat();
     let length = i32::try_from(body.len() + 5).unwrap().to_le_bytes();
     [&length, &body[..], b"\0"].concat()
@@ -461,7 +462,7 @@ fn sip(of: &[u8]) -> Vec<u8> {
 }
 
 /// One message of SMB2 and what comes back.
-fn smb_say(
+pub fn smb_say(
     stream: &mut TcpStream,
     command: u16,
     id: u64,
