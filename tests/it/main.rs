@@ -18,6 +18,9 @@ mod every_service;
 mod fleetfile;
 mod generated;
 mod guard;
+#[allow(unreachable_pub, reason = "one binary")]
+mod hostile;
+mod identity;
 mod import;
 mod kill;
 mod lan;

@@ -1,6 +1,7 @@
 //! A hermetic environment: own state directory, own loopback network, cleared variables, fixed seed.
 
 pub mod hostile;
+pub mod tls;
 
 use std::ffi::OsStr;
 use std::io::Write;
