@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::common::forms::{NTLM_BEGIN, document, element, smb_say, string};
 use crate::common::{World, tls, tool};
-use crate::hostile::{NTLM_BEGIN, document, element, smb_say, string};
 
 const SERVICES: &str = "ssh,https,smb,rdp,snmp,mongodb,mysql,postgres,ldap,docker_api,elasticsearch,k8s,redis,\
      mssql,mqtt,vnc,sip,smtp,imap,pop3";
