@@ -18,7 +18,6 @@ mod every_service;
 mod fleetfile;
 mod generated;
 mod guard;
-#[allow(unreachable_pub, reason = "one binary")]
 mod hostile;
 mod identity;
 mod import;

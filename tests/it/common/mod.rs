@@ -1,5 +1,6 @@
 //! A hermetic environment: own state directory, own loopback network, cleared variables, fixed seed.
 
+pub mod forms;
 pub mod hostile;
 pub mod tls;
 

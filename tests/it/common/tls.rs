@@ -1,6 +1,6 @@
 //! A TLS client that trusts everybody, as scanners are.
 
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -46,7 +46,7 @@ impl ServerCertVerifier for Anybody {
 }
 
 /// A client on a connection; the handshake comes with the first write or read.
-pub fn connect(stream: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+pub fn connect<S: Read + Write>(stream: S) -> StreamOwned<ClientConnection, S> {
     let config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .unwrap()
